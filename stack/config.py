@@ -1,0 +1,289 @@
+"""Every knob of the stack, with its default, unit, bounds and source.
+
+One :class:`HostConfig` per host, nothing global. A value out of bounds raises :class:`ConfigError` when the object
+is made, so a host never runs with one. Sizes are bytes, times nanoseconds, unless the unit says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from stack.clock import MILLISECOND, SECOND
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class ConfigError(ValueError):
+    """A knob was set to a value that it does not take."""
+
+
+def knob(
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    low: int | None = None,
+    high: int | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field that knows its unit ("ns", "bytes", "packets", ...), its bounds and its source."""
+    return field(
+        default=default, metadata={"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices}
+    )
+
+
+class Section:
+    """A group of knobs: checks each against its bounds."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for item in knobs(self):
+            self._check(item, getattr(self, item.name))
+
+    @staticmethod
+    def _check(item: Field[Any], value: Any) -> None:
+        low, high, choices = item.metadata["low"], item.metadata["high"], item.metadata["choices"]
+        if choices is not None and value not in choices:
+            raise ConfigError(f"{item.name} must be one of {', '.join(choices)}, not {value!r}")
+        if low is not None and value < low:
+            raise ConfigError(f"{item.name} must be at least {low}, not {value}")
+        if high is not None and value > high:
+            raise ConfigError(f"{item.name} must be at most {high}, not {value}")
+
+
+def knobs(section: Any) -> Iterator[Field[Any]]:
+    """The knobs of a section (an instance or the class), in the order in which they are documented."""
+    return (item for item in fields(section) if "doc" in item.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class IpConfig(Section):
+    """IPv4 and IPv6: RFC 791, RFC 8200, RFC 1122."""
+
+    forwarding: bool = knob(False, "Forward packets that are not for this host (RFC 1812, RFC 8200).")
+    hop_limit: int = knob(64, "TTL or hop limit of packets that originate here (RFC 1700).", low=1, high=255)
+    fragment_timeout: int = knob(
+        30 * SECOND,
+        "A datagram is given up this long after its first fragment; Linux 30 s, RFC 8200 4.5 60 s.",
+        unit="ns",
+        low=SECOND,
+        high=2 * MINUTE,
+    )
+    fragment_memory: int = knob(
+        4 * MIB, "All fragments that wait for others; beyond it the oldest datagrams go (Linux ipfrag_high_thresh).",
+        unit="bytes", low=0, high=256 * MIB,
+    )  # fmt: skip
+    fragment_datagrams: int = knob(
+        256, "Datagrams under reassembly at one time.", unit="datagrams", low=1, high=65536
+    )
+    path_mtu_expiry: int = knob(
+        10 * MINUTE, "How long a learnt path MTU is believed (RFC 1191 6.3, RFC 8201 4).",
+        unit="ns", low=30 * SECOND, high=24 * HOUR,
+    )  # fmt: skip
+    paths: int = knob(
+        4096, "Entries of the destination cache; beyond it the oldest goes.", unit="entries", low=8
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourConfig(Section):
+    """ARP and neighbour discovery: RFC 826, RFC 4861 section 10, RFC 1122 2.3.2."""
+
+    reachable_time: int = knob(
+        30 * SECOND, "Base of ReachableTime, which is randomised by 0.5 to 1.5 (RFC 4861 10).",
+        unit="ns", low=100 * MILLISECOND, high=HOUR,
+    )  # fmt: skip
+    retrans_timer: int = knob(
+        SECOND, "Between two solicitations (RFC 4861 10).", unit="ns", low=10 * MILLISECOND, high=MINUTE
+    )
+    delay_first_probe: int = knob(
+        5 * SECOND, "DELAY_FIRST_PROBE_TIME (RFC 4861 10).", unit="ns", low=0, high=MINUTE
+    )
+    multicast_solicits: int = knob(3, "MAX_MULTICAST_SOLICIT (RFC 4861 10).", unit="packets", low=1, high=100)
+    unicast_solicits: int = knob(3, "MAX_UNICAST_SOLICIT (RFC 4861 10).", unit="packets", low=0, high=100)
+    queue: int = knob(
+        101, "Packets that wait for one resolution; the oldest goes first (Linux unres_qlen).",
+        unit="packets", low=1, high=65536,
+    )  # fmt: skip
+    failed_time: int = knob(
+        SECOND, "A failed resolution is answered from memory this long, then solicited again.",
+        unit="ns", low=0, high=MINUTE,
+    )  # fmt: skip
+    entries: int = knob(
+        1024, "Entries per interface; beyond it the least useful goes (Linux gc_thresh3).",
+        unit="entries", low=8, high=1 << 20,
+    )  # fmt: skip
+    gratuitous: bool = knob(True, "Announce an address when it is added (RFC 5227 2.3, RFC 4861 7.2.6).")
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpConfig(Section):
+    """ICMPv4 and ICMPv6: RFC 792, RFC 4443, RFC 1122 3.2.2."""
+
+    error_rate: int = knob(
+        1000, "Error messages per second, all together (RFC 4443 2.4 f, Linux icmp_msgs_per_sec).",
+        unit="per second", low=0, high=1_000_000,
+    )  # fmt: skip
+    error_burst: int = knob(
+        50, "Error messages at once (Linux icmp_msgs_burst).", unit="packets", low=1, high=1_000_000
+    )
+    echo: bool = knob(True, "Answer echo requests.")
+    echo_broadcast: bool = knob(
+        False, "Answer echo requests to broadcast and multicast addresses (RFC 1122 3.2.2.6)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig(Section):
+    """Port numbers: RFC 6056, RFC 6335."""
+
+    ephemeral_low: int = knob(
+        32768, "First ephemeral port (Linux ip_local_port_range).", low=1024, high=65535
+    )
+    ephemeral_high: int = knob(60999, "Last ephemeral port.", low=1024, high=65535)
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.ephemeral_low > self.ephemeral_high:
+            raise ConfigError("ephemeral_low must not be above ephemeral_high")
+
+
+@dataclass(frozen=True, slots=True)
+class UdpConfig(Section):
+    """UDP: RFC 768, RFC 8085."""
+
+    receive_buffer: int = knob(
+        208 * KIB, "SO_RCVBUF: datagrams that wait for the application (Linux rmem_default).",
+        unit="bytes", low=2 * KIB, high=256 * MIB,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TcpConfig(Section):
+    """TCP: RFC 9293 and the RFCs named beside each knob."""
+
+    congestion: str = knob("cubic", "Congestion control (RFC 9438, RFC 5681).", choices=("cubic", "reno"))
+    initial_window: int = knob(10, "Initial congestion window (RFC 6928).", unit="segments", low=1, high=100)
+    mss: int = knob(
+        0, "Largest MSS to announce and use; 0: from the link's MTU (RFC 9293 3.7.1).",
+        unit="bytes", low=0, high=65535,
+    )  # fmt: skip
+    window_scaling: bool = knob(True, "Offer and accept window scaling (RFC 7323 2).")
+    timestamps: bool = knob(True, "Offer and accept timestamps (RFC 7323 3).")
+    sack: bool = knob(True, "Offer and accept selective acknowledgments (RFC 2018).")
+    send_buffer: int = knob(
+        4 * MIB, "SO_SNDBUF: bytes accepted and not yet acknowledged (the last of Linux tcp_wmem).",
+        unit="bytes", low=4 * KIB, high=1 << 30,
+    )  # fmt: skip
+    receive_buffer: int = knob(
+        64 * KIB, "Receive buffer, and so the window, at the start (what Linux makes of the middle of tcp_rmem).",
+        unit="bytes", low=2 * KIB, high=1 << 30,
+    )  # fmt: skip
+    receive_buffer_max: int = knob(
+        6 * MIB, "Receive-window tuning grows the buffer to this (the last of Linux tcp_rmem).",
+        unit="bytes", low=2 * KIB, high=1 << 30,
+    )  # fmt: skip
+    moderate_receive_buffer: bool = knob(
+        True, "Tune the receive buffer to twice what arrives in a round trip (Linux tcp_moderate_rcvbuf)."
+    )
+    nodelay: bool = knob(False, "Switch Nagle's algorithm off (RFC 9293 3.7.4).")
+    delayed_ack: int = knob(
+        40 * MILLISECOND, "Longest delay of an ACK (RFC 9293 3.8.6.3 allows 500 ms; Linux 40 ms to 200 ms).",
+        unit="ns", low=0, high=500 * MILLISECOND,
+    )  # fmt: skip
+    quick_acks: int = knob(
+        16, "ACKs sent without delay at the start of a connection (Linux TCP_MAX_QUICKACKS).",
+        unit="segments", low=0, high=1000,
+    )  # fmt: skip
+    initial_rto: int = knob(
+        SECOND,
+        "RTO before the first measurement (RFC 6298 2.1).",
+        unit="ns",
+        low=100 * MILLISECOND,
+        high=MINUTE,
+    )
+    min_rto: int = knob(
+        200 * MILLISECOND, "Smallest RTO; Linux 200 ms, RFC 6298 2.4 one second.",
+        unit="ns", low=10 * MILLISECOND, high=MINUTE,
+    )  # fmt: skip
+    max_rto: int = knob(
+        120 * SECOND, "Largest RTO (RFC 6298 2.5: at least 60 s; Linux TCP_RTO_MAX).",
+        unit="ns", low=SECOND, high=HOUR,
+    )  # fmt: skip
+    retries: int = knob(
+        15, "R2: retransmissions of one segment before the connection is given up (Linux tcp_retries2).",
+        unit="retransmissions", low=1, high=255,
+    )  # fmt: skip
+    syn_retries: int = knob(
+        6, "Retransmissions of a SYN (Linux tcp_syn_retries).", unit="retransmissions", low=0, high=255
+    )
+    synack_retries: int = knob(
+        5, "Retransmissions of a SYN/ACK (Linux tcp_synack_retries).", unit="retransmissions", low=0, high=255
+    )
+    duplicate_acks: int = knob(3, "DupThresh (RFC 5681 3.2, RFC 6675 2).", unit="segments", low=1, high=300)
+    user_timeout: int = knob(
+        0, "Give up when data stays unacknowledged this long; 0: by retries alone (RFC 5482, RFC 9293 3.8.3).",
+        unit="ns", low=0, high=24 * HOUR,
+    )  # fmt: skip
+    keepalive: bool = knob(False, "SO_KEEPALIVE (RFC 9293 3.8.4: off by default).")
+    keepalive_idle: int = knob(
+        2 * HOUR, "TCP_KEEPIDLE: silence before the first probe (RFC 9293 3.8.4).",
+        unit="ns", low=SECOND, high=32767 * SECOND,
+    )  # fmt: skip
+    keepalive_interval: int = knob(
+        75 * SECOND, "TCP_KEEPINTVL: between probes.", unit="ns", low=SECOND, high=32767 * SECOND
+    )
+    keepalive_probes: int = knob(
+        9, "TCP_KEEPCNT: unanswered probes before the connection is dropped.", unit="packets", low=1, high=127
+    )
+    time_wait: int = knob(
+        MINUTE, "Length of TIME-WAIT; Linux 60 s, RFC 9293 3.4.2 two MSL of 2 minutes.",
+        unit="ns", low=0, high=10 * MINUTE,
+    )  # fmt: skip
+    time_wait_connections: int = knob(
+        16384, "Connections in TIME-WAIT; beyond it the oldest goes (Linux tcp_max_tw_buckets).",
+        unit="connections", low=0, high=1 << 20,
+    )  # fmt: skip
+    fin_wait_2: int = knob(
+        MINUTE, "How long a closed socket waits for the peer's FIN (Linux tcp_fin_timeout).",
+        unit="ns", low=SECOND, high=HOUR,
+    )  # fmt: skip
+    backlog_max: int = knob(
+        4096, "Upper bound of listen()'s backlog (Linux somaxconn).", unit="connections", low=1, high=1 << 20
+    )
+    syn_backlog: int = knob(
+        1024, "Connections of one listener in SYN-RECEIVED (Linux tcp_max_syn_backlog).",
+        unit="connections", low=1, high=1 << 20,
+    )  # fmt: skip
+    out_of_order_segments: int = knob(
+        16384, "Separate pieces of out-of-order data kept per connection.", unit="pieces", low=1, high=1 << 20
+    )
+    challenge_acks: int = knob(
+        1000, "Challenge ACKs per second, all connections together (RFC 5961 7, Linux tcp_challenge_ack_limit).",
+        unit="per second", low=0, high=1_000_000,
+    )  # fmt: skip
+    invalid_ack_interval: int = knob(
+        500 * MILLISECOND, "Least time between two duplicate ACKs that answer unacceptable segments of one connection "
+        "(Linux tcp_invalid_ratelimit).", unit="ns", low=0, high=10 * SECOND,
+    )  # fmt: skip
+    slow_start_after_idle: bool = knob(
+        True, "Restart from the initial window after an idle RTO (RFC 5681 4.1)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig(Section):
+    """All knobs of one host."""
+
+    ip: IpConfig = field(default_factory=IpConfig)
+    neighbour: NeighbourConfig = field(default_factory=NeighbourConfig)
+    icmp: IcmpConfig = field(default_factory=IcmpConfig)
+    ports: PortConfig = field(default_factory=PortConfig)
+    udp: UdpConfig = field(default_factory=UdpConfig)
+    tcp: TcpConfig = field(default_factory=TcpConfig)
