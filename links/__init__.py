@@ -1,0 +1,1 @@
+"""Every link and clock there is: simulated, live, and wrappers around either."""
