@@ -1,0 +1,1 @@
+"""The packet parser: bytes to headers and back, no behaviour."""
