@@ -1,0 +1,243 @@
+"""SEGMENT ARRIVES: RFC 9293 3.10.7, with RFC 5961 and RFC 7323 at the places where they change it."""
+
+from __future__ import annotations
+
+import errno
+
+from stack.tcp.connection import Connection
+from stack.tcp.segment import Segment
+from stack.tcp.state import MAY_RECEIVE, State
+from stack.wire.tcp import ACK, FIN, RST, SYN
+
+
+def segment_arrives(connection: Connection, segment: Segment) -> None:
+    """Process a segment for an existing connection, answer it, and tell the user what has changed."""
+    observer = connection.tcp.host.observer
+    if observer is not None:
+        observer.segment_received(connection, segment.sequence, segment.length, segment.flags)
+    if connection.state is State.SYN_SENT:
+        _in_syn_sent(connection, segment)
+    else:
+        _in_synchronized_state(connection, segment)
+    if connection.state is State.CLOSED:
+        return
+    if connection.synchronized and connection.state is not State.TIME_WAIT:
+        connection.output()
+    if connection.receiver.ack_due:
+        connection.send_ack()
+    if connection.changed:
+        connection.changed = False
+        connection.notify()
+
+
+def _in_syn_sent(connection: Connection, segment: Segment) -> None:
+    """RFC 9293 3.10.7.3."""
+    sender, flags = connection.sender, segment.flags
+    acceptable = bool(flags & ACK) and sender.iss < segment.acknowledgment <= sender.snd_nxt
+    if flags & ACK and not acceptable:
+        connection.drop("tcp.bad_ack")
+        if not flags & RST:
+            connection.refuse(segment)
+        return
+    if flags & RST:
+        if acceptable:
+            connection.fail(errno.ECONNREFUSED)
+        else:
+            connection.drop("tcp.bad_reset")
+        return
+    if not flags & SYN or segment.options is None:
+        connection.drop("tcp.no_syn")
+        return
+    connection.negotiate(segment.options, segment)
+    now = connection.clock.now()
+    connection.heard(now)
+    if acceptable:
+        # The window in a SYN is never scaled (RFC 7323 2.2).
+        sender.acknowledge(segment, now, 0)
+        connection.establish()
+        connection.receiver.ack_due = True
+    else:
+        # Simultaneous open: the same SYN again, now with an ACK (RFC 9293 3.5, figure 7).
+        connection.enter(State.SYN_RECEIVED)
+        sender.answer_syn()
+
+
+def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
+    """RFC 9293 3.10.7.4: all states but CLOSED, LISTEN and SYN-SENT."""
+    now = connection.clock.now()
+    flags = segment.flags
+    if not _is_acceptable(connection, segment, now):
+        return
+    if flags & RST:
+        _reset_arrives(connection, segment)
+        return
+    if flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
+        # The SYN/ACK of a simultaneous open goes on to its ACK.
+        _syn_arrives(connection)
+        return
+    if not flags & ACK:
+        connection.drop("tcp.no_ack")
+        return
+    connection.heard(now)
+    timestamps, value = connection.timestamps, segment.timestamp
+    if timestamps is not None and value is not None and segment.sequence <= connection.receiver.last_ack_sent:
+        # RFC 7323 4.3 (2)
+        timestamps.remember(value, now)
+    if not _ack_arrives(connection, segment, now):
+        return
+    if segment.length:
+        _text_arrives(connection, segment, now)
+    if flags & FIN and connection.state is not State.CLOSED:
+        _fin_arrives(connection, segment)
+    if connection.receiver.reaches_fin():
+        _peer_has_closed(connection)
+
+
+def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
+    """First, PAWS (RFC 7323 5.3 R1) and the sequence number (RFC 9293 3.4).
+
+    As in Linux the window begins at Last.ACK.sent and includes its right edge: what the peer sends into a window that
+    has just been shut is not worth an argument, for its ACK may be; the receiver takes only what it offered.
+    """
+    receiver, flags = connection.receiver, segment.flags
+    timestamps, value = connection.timestamps, segment.timestamp
+    if timestamps is not None and value is not None and not flags & RST and timestamps.is_old(value, now):
+        connection.drop("tcp.paws")
+        connection.answer_unacceptable(segment)
+        return False
+    start = segment.sequence
+    end = start + segment.length + (flags & FIN) + (1 if flags & SYN else 0)
+    if end >= receiver.last_ack_sent and start <= max(receiver.window.right_edge, receiver.rcv_nxt):
+        return True
+    connection.drop("tcp.outside_window")
+    if flags & SYN:
+        connection.challenge()
+    elif not flags & RST:
+        connection.answer_unacceptable(segment)
+    return False
+
+
+def _reset_arrives(connection: Connection, segment: Segment) -> None:
+    """Second, check the RST bit (RFC 5961 3.2): only the exact sequence number resets."""
+    if connection.state is State.TIME_WAIT:
+        # RFC 1337 3: TIME-WAIT is not to be assassinated.
+        connection.drop("tcp.reset_in_time_wait")
+    elif segment.sequence != connection.receiver.rcv_nxt:
+        connection.drop("tcp.bad_reset")
+        connection.challenge()
+    elif connection.state is State.SYN_RECEIVED:
+        connection.fail(errno.ECONNREFUSED)
+    elif connection.state is State.CLOSE_WAIT:
+        # The peer had said that it sends no more; what the user learns is that nobody reads, as in Linux.
+        connection.fail(errno.EPIPE)
+    elif connection.state in (State.CLOSING, State.LAST_ACK):
+        connection.forget()
+    else:
+        connection.fail(errno.ECONNRESET)
+
+
+def _syn_arrives(connection: Connection) -> None:
+    """Fourth, check the SYN bit: whatever its sequence number, a challenge ACK (RFC 5961 4.2).
+
+    A SYN that comes again in SYN-RECEIVED shows that our SYN/ACK was lost.
+    """
+    connection.drop("tcp.unexpected_syn")
+    if connection.state is State.SYN_RECEIVED:
+        connection.sender.answer_syn()
+    else:
+        connection.challenge()
+
+
+def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
+    """Fifth, check the ACK field; False if the segment is to be dropped."""
+    sender = connection.sender
+    ack = segment.acknowledgment
+    if connection.state is State.SYN_RECEIVED:
+        if not sender.snd_una < ack <= sender.snd_nxt:
+            connection.drop("tcp.bad_ack")
+            connection.refuse(segment)
+            return False
+        if connection.listener is not None and not connection.listener.admit(connection):
+            return False
+        _complete_passive_open(connection, segment, now)
+        return True
+    if ack > sender.snd_nxt:
+        connection.drop("tcp.ack_of_unsent")
+        connection.challenge()
+        return False
+    if ack < sender.snd_una:
+        if ack < sender.snd_una - sender.max_window:
+            # RFC 5961 5.2
+            connection.drop("tcp.ack_too_old")
+            connection.challenge()
+            return False
+        return True
+    space = sender.space
+    advanced = ack > sender.snd_una
+    sender.acknowledge(segment, now, connection.snd_shift)
+    if advanced:
+        connection.confirm_path()
+        if sender.space > space:
+            connection.changed = True
+        if sender.fin_sent and sender.snd_una == sender.snd_nxt:
+            _our_fin_is_acknowledged(connection)
+    return connection.state is not State.CLOSED
+
+
+def _complete_passive_open(connection: Connection, segment: Segment, now: int) -> None:
+    """SYN-RECEIVED to ESTABLISHED; the window in a SYN is never scaled (RFC 7323 2.2)."""
+    connection.sender.acknowledge(segment, now, 0 if segment.flags & SYN else connection.snd_shift)
+    connection.establish()
+    listener, connection.listener = connection.listener, None
+    if listener is not None:
+        listener.established(connection)
+
+
+def _our_fin_is_acknowledged(connection: Connection) -> None:
+    if connection.state is State.FIN_WAIT_1:
+        connection.wait_for_fin()
+    elif connection.state is State.CLOSING:
+        connection.enter_time_wait()
+    elif connection.state is State.LAST_ACK:
+        connection.forget()
+
+
+def _text_arrives(connection: Connection, segment: Segment, now: int) -> None:
+    """Seventh, process the segment text."""
+    receiver = connection.receiver
+    if connection.state not in MAY_RECEIVE:
+        # Nothing can follow a FIN; a retransmission is acknowledged again.
+        receiver.ack_due = True
+        return
+    if connection.orphaned and segment.sequence + segment.length > receiver.rcv_nxt:
+        # Nobody will ever read it (RFC 1122 4.2.2.13, RFC 2525 2.17).
+        connection.drop("tcp.data_after_close")
+        connection.send_reset()
+        connection.forget()
+        return
+    before = receiver.rcv_nxt
+    receiver.data_arrives(segment, now)
+    if receiver.rcv_nxt != before:
+        connection.changed = True
+
+
+def _fin_arrives(connection: Connection, segment: Segment) -> None:
+    """Eighth, check the FIN bit; it counts once everything before it is here."""
+    sequence = segment.sequence + segment.length
+    if connection.state is State.TIME_WAIT:
+        connection.enter_time_wait()
+        connection.receiver.ack_due = True
+    elif sequence <= connection.receiver.window.right_edge:
+        connection.receiver.fin_arrives(sequence)
+
+
+def _peer_has_closed(connection: Connection) -> None:
+    connection.changed = True
+    connection.receiver.ack_due = True
+    if connection.state is State.ESTABLISHED:
+        connection.enter(State.CLOSE_WAIT)
+    elif connection.state is State.FIN_WAIT_1:
+        # Had our FIN been acknowledged by this segment, we would be in FIN-WAIT-2.
+        connection.enter(State.CLOSING)
+    elif connection.state is State.FIN_WAIT_2:
+        connection.enter_time_wait()

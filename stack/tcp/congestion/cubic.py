@@ -1,0 +1,113 @@
+"""CUBIC (RFC 9438), in integers, so that it gives the same window on every machine."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from stack.tcp.congestion.base import CongestionControl
+
+_C = (4, 10)
+"""C = 0.4 segments per second cubed (RFC 9438 5)."""
+_BETA = (7, 10)
+"""beta_cubic = 0.7 (RFC 9438 4.6)."""
+_ALPHA = (9, 17)
+"""alpha_cubic = 3 (1 - beta) / (1 + beta) (RFC 9438 4.3)."""
+_FAST_CONVERGENCE = (17, 20)
+"""(1 + beta) / 2 (RFC 9438 4.7)."""
+_SECOND_CUBED = 10**27
+
+
+def cube_root(value: int) -> int:
+    """The integer part of the cube root of ``value >= 0``."""
+    if value == 0:
+        return 0
+    root = 1 << (value.bit_length() + 2) // 3
+    while True:
+        better = (2 * root + value // (root * root)) // 3
+        if better >= root:
+            return root
+        root = better
+
+
+class Cubic(CongestionControl):
+    """The window follows a cubic function of the time since the last reduction."""
+
+    __slots__ = ("_credit", "_cwnd_prior", "_epoch", "_est_credit", "_k", "_w_est", "_w_max")
+
+    name: ClassVar[str] = "cubic"
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        super().__init__(mss, initial_window)
+        self._w_max = 0
+        self._cwnd_prior = 0
+        self._epoch: int | None = None
+        self._k = 0
+        self._w_est = 0
+        self._credit = 0
+        self._est_credit = 0
+
+    def w_cubic(self, elapsed: int) -> int:
+        """W_cubic(t) in octets, ``elapsed`` ns into the current epoch (RFC 9438 4.2, figure 1)."""
+        t = elapsed - self._k
+        return _C[0] * self.mss * t * t * t // (_C[1] * _SECOND_CUBED) + self._w_max
+
+    def avoid_congestion(self, octets: int, now: int, rtt: int) -> None:
+        """RFC 9438 4.2 to 4.5."""
+        if self._epoch is None:
+            self._begin_epoch(now)
+        assert self._epoch is not None
+        self._grow_reno_friendly(octets)
+        elapsed = now - self._epoch
+        target = min(max(self.w_cubic(elapsed + rtt), self.cwnd), self.cwnd * 3 // 2)
+        if self.w_cubic(elapsed) < self._w_est:
+            self.cwnd = max(self.cwnd, self._w_est)
+            return
+        # (target - cwnd) / cwnd for each segment acknowledged; what does not make an octet is kept.
+        grown, self._credit = divmod(self._credit + (target - self.cwnd) * octets, self.cwnd)
+        self.cwnd += grown
+
+    def reduced_window(self, now: int) -> int:
+        """RFC 9438 4.6, with fast convergence (4.7)."""
+        self._cwnd_prior = self.cwnd
+        if self.cwnd < self._w_max:
+            self._w_max = self.cwnd * _FAST_CONVERGENCE[0] // _FAST_CONVERGENCE[1]
+        else:
+            self._w_max = self.cwnd
+        self._epoch = None
+        return self.cwnd * _BETA[0] // _BETA[1]
+
+    def timeout(self, now: int, *, first: bool) -> None:
+        """After a timeout the cubic function starts anew, at K = 0 (RFC 9438 4.8)."""
+        super().timeout(now, first=first)
+        self._w_max = 0
+        self._epoch = None
+
+    def restart(self, window: int) -> None:
+        """The time that the connection was idle is not part of an epoch (RFC 9438 4.2)."""
+        super().restart(window)
+        self._epoch = None
+
+    def change_mss(self, mss: int) -> None:
+        """The remembered windows keep their number of segments, too."""
+        self._w_max = self._w_max * mss // self.mss
+        super().change_mss(mss)
+        self._epoch = None
+
+    def _begin_epoch(self, now: int) -> None:
+        self._epoch = now
+        self._credit = self._est_credit = 0
+        self._w_est = self.cwnd
+        if self.cwnd < self._w_max:
+            missing = (self._w_max - self.cwnd) * _C[1] * _SECOND_CUBED // (_C[0] * self.mss)
+            self._k = cube_root(missing)
+        else:
+            self._k = 0
+            self._w_max = self.cwnd
+
+    def _grow_reno_friendly(self, octets: int) -> None:
+        """W_est of RFC 9438 4.3: alpha is 1 again once the window has recovered."""
+        numerator, denominator = _ALPHA if self._w_est < self._cwnd_prior else (1, 1)
+        grown, self._est_credit = divmod(
+            self._est_credit + numerator * self.mss * octets, denominator * self.cwnd
+        )
+        self._w_est += grown

@@ -1,0 +1,530 @@
+"""One TCP connection: its state, its user's calls, and how its segments are made."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stack.clock import Alarm
+from stack.config import TcpConfig
+from stack.internet.path import Path
+from stack.internet.protocol import ErrorKind, ErrorReport
+from stack.link import Buffer
+from stack.tcp.info import TcpInfo, tcp_info
+from stack.tcp.receiver import Receiver
+from stack.tcp.segment import Segment
+from stack.tcp.sender import Sender
+from stack.tcp.sequence import MASK, widen
+from stack.tcp.state import State
+from stack.tcp.timestamps import Timestamps
+from stack.tcp.window import MAX_SHIFT, window_shift
+from stack.wire.checksum import fold, pseudo_header_sum
+from stack.wire.protocols import TCP
+from stack.wire.tcp import ACK, RST, SYN, TcpOptions, build_header, sack_option
+
+if TYPE_CHECKING:
+    from stack.internet.interface import Interface
+    from stack.tcp.listener import Listener
+    from stack.tcp.protocol import Tcp
+
+_HEADER = 20
+_CHECKSUM_AT = 16
+_TIMESTAMP_OPTION = 12
+_DEFAULT_MSS = {4: 536, 16: 1220}
+"""What a peer that sends no MSS option takes (RFC 9293 3.7.1)."""
+_IP_HEADER = {4: 20, 16: 40}
+
+
+def _nobody() -> None:
+    """Stands in for a callback that nobody has set."""
+
+
+class Connection:
+    """A transmission control block (RFC 9293 3.3.1), by its 4-tuple.
+
+    ``notify`` is called whenever something that the user can see may have changed, ``released`` once, when the 4-tuple
+    is free again.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_challenged_at",
+        "_last_heard",
+        "_mtu",
+        "_path",
+        "_peer_mss",
+        "_probes",
+        "_pseudo",
+        "changed",
+        "clock",
+        "config",
+        "error",
+        "hop_limit",
+        "interface",
+        "key",
+        "listener",
+        "local",
+        "local_port",
+        "notify",
+        "offered_mss",
+        "orphaned",
+        "receiver",
+        "released",
+        "remote",
+        "remote_port",
+        "sack",
+        "sender",
+        "snd_shift",
+        "soft_error",
+        "state",
+        "synchronized",
+        "tcp",
+        "timestamps",
+        "traffic_class",
+        "window_scaling",
+    )
+
+    def __init__(
+        self,
+        tcp: Tcp,
+        key: tuple[bytes, int, bytes, int],
+        config: TcpConfig,
+        path: Path,
+        interface: Interface | None = None,
+    ) -> None:
+        self.tcp = tcp
+        self.interface = interface
+        """The only one that it may use: the zone of its link-local addresses (RFC 4007 6), or the user's choice."""
+        self.key = key
+        self.local, self.local_port, self.remote, self.remote_port = key
+        self.clock = tcp.host.clock
+        self.config = config
+        self.state = State.CLOSED
+        self.listener: Listener | None = None
+        """Where the connection came in, until it is established."""
+        self.synchronized = False
+        """It has been established."""
+        self.orphaned = False
+        """The application has closed it."""
+        self.changed = False
+        """The user is to be notified once the segment has been processed."""
+        self.error = 0
+        self.soft_error = 0
+        """An ICMP error that may explain a later timeout (RFC 9293 3.9.2.2, RFC 5927 5.2)."""
+        self.hop_limit = 0
+        self.traffic_class = 0
+        self.notify: Callable[[], None] = _nobody
+        self.released: Callable[[], None] = _nobody
+        self.window_scaling = config.window_scaling
+        self.snd_shift = 0
+        self.sack = config.sack
+        iss, offset = tcp.initial_sequence(key)
+        self.timestamps: Timestamps | None = Timestamps(offset) if config.timestamps else None
+        self._path = path
+        self._mtu = path.mtu
+        self._peer_mss = _DEFAULT_MSS[len(self.local)]
+        self.offered_mss = self._largest_segment(path.interface.mtu)
+        self._pseudo = pseudo_header_sum(self.local, self.remote, TCP, 0)
+        self._alarm = Alarm(self.clock, self._alarm_goes_off)
+        self._probes = 0
+        self._last_heard = self.clock.now()
+        self._challenged_at: int | None = None
+        self.sender = Sender(self, iss, self.offered_mss)
+        self.receiver = Receiver(self)
+        self.receiver.window.mss = self.offered_mss
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.local_port}-{self.remote_port} {self.state.value}>"
+
+    # -- the user's calls (RFC 9293 3.9.1) ---------------------------------------------------------
+
+    @property
+    def available(self) -> int:
+        """Octets that :meth:`receive` would give."""
+        return self.receiver.queue.length
+
+    @property
+    def at_end(self) -> bool:
+        """The peer has closed its half and everything before its FIN has been read."""
+        return self.receiver.finished and not self.receiver.queue.length
+
+    @property
+    def space(self) -> int:
+        """Octets that :meth:`send` would take."""
+        return self.sender.space
+
+    def open(self) -> None:
+        """Active OPEN: send the SYN."""
+        self.enter(State.SYN_SENT)
+        self.sender.send_syn(SYN)
+
+    def send(self, data: Buffer) -> int:
+        """Queue data; returns how many octets were taken, 0 if the buffer is full."""
+        taken = self.sender.write(data)
+        if taken and self.synchronized:
+            self.output()
+        return taken
+
+    def receive(self, limit: int) -> bytes:
+        """Up to ``limit`` octets that have arrived in order; empty if there are none."""
+        data = self.receiver.read(limit)
+        if data and not self.receiver.finished and self.state is not State.CLOSED:
+            receiver = self.receiver
+            receiver.window.read(len(data), self.clock.now())
+            if receiver.window.should_update(receiver.rcv_nxt, receiver.queue.length):
+                self.send_ack()
+        return data
+
+    def peek(self, limit: int) -> bytes:
+        """As :meth:`receive`, but the data stay."""
+        return self.receiver.queue.peek(limit)
+
+    def shutdown(self) -> None:
+        """Close our half: a FIN behind what is queued, once the handshake is complete (RFC 9293 3.10.4)."""
+        if self.state is State.ESTABLISHED:
+            self.enter(State.FIN_WAIT_1)
+        elif self.state is State.CLOSE_WAIT:
+            self.enter(State.LAST_ACK)
+        elif self.state not in (State.SYN_SENT, State.SYN_RECEIVED):
+            return
+        self.sender.close()
+        if self.synchronized:
+            self.output()
+
+    def shutdown_receive(self) -> None:
+        """Nobody will read any more; what arrives is acknowledged and thrown away."""
+        self.receiver.shut()
+
+    def close(self) -> None:
+        """The application has gone; the connection ends in the background.
+
+        Data that was not read is lost, and the peer must learn of it: a RST (RFC 9293 3.6, RFC 2525 2.17).
+        """
+        self.orphaned = True
+        self.notify = _nobody
+        if self.state is State.SYN_SENT:
+            self.forget()
+        elif self.receiver.queue.length:
+            self.abort()
+        elif self.state is State.FIN_WAIT_2:
+            self._alarm.set_later(self.config.fin_wait_2)
+        else:
+            self.shutdown()
+
+    def abort(self) -> None:
+        """End at once, with a RST where there is a peer to tell (RFC 9293 3.10.5)."""
+        if self.state not in (State.CLOSED, State.SYN_SENT, State.TIME_WAIT):
+            self.send_reset()
+        self.forget()
+
+    def take_error(self) -> int:
+        """The pending errno, which is cleared; 0 if there is none (SO_ERROR)."""
+        number, self.error = self.error, 0
+        return number
+
+    def configure(self, config: TcpConfig) -> None:
+        """Other knobs from now on: what setsockopt() changes."""
+        was_nodelay = self.config.nodelay
+        if config.receive_buffer != self.config.receive_buffer:
+            self.receiver.window.limit = config.receive_buffer
+        self.config = config
+        if self.synchronized:
+            if config.nodelay and not was_nodelay:
+                self.output()
+            if self.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+                self._start_keepalive()
+
+    def info(self) -> TcpInfo:
+        """What Linux's TCP_INFO tells."""
+        return tcp_info(self)
+
+    # -- opening and closing -----------------------------------------------------------------------
+
+    def enter(self, state: State) -> None:
+        """Change the state."""
+        old, self.state = self.state, state
+        observer = self.tcp.host.observer
+        if observer is not None:
+            observer.state_changed(self, old.value, state.value)
+
+    def negotiate(self, options: TcpOptions, segment: Segment) -> None:
+        """Take the peer's SYN: its sequence number, and the options that both sides want."""
+        self.receiver.begin(segment.sequence)
+        self.sender.first_window(segment)
+        if options.mss:
+            self._peer_mss = options.mss
+        self.sack = self.sack and options.sack_permitted
+        if self.timestamps is not None and segment.timestamp is not None:
+            self.timestamps.remember(segment.timestamp, self.clock.now())
+        else:
+            self.timestamps = None
+        if self.window_scaling and options.window_scale is not None:
+            self.snd_shift = min(options.window_scale, MAX_SHIFT)
+            self.receiver.window.shift = window_shift(self.config.receive_buffer_max)
+        else:
+            self.window_scaling = False
+
+    def establish(self) -> None:
+        """The handshake is complete."""
+        self.enter(State.ESTABLISHED)
+        self.synchronized = self.changed = True
+        self._mtu = self._path.mtu
+        self.sender.begin(self._segment_size())
+        if self.sender.closing:
+            self.enter(State.FIN_WAIT_1)
+        elif self.config.keepalive:
+            self._start_keepalive()
+
+    def enter_time_wait(self) -> None:
+        """RFC 9293 3.6.1; the timer starts anew for each FIN that comes again."""
+        if self.state is not State.TIME_WAIT:
+            self.enter(State.TIME_WAIT)
+            self.sender.alarm.cancel()
+            self.tcp.in_time_wait(self)
+        self._alarm.set_later(self.config.time_wait)
+
+    def wait_for_fin(self) -> None:
+        """Our FIN has been acknowledged; nobody waits for the peer's for ever (Linux tcp_fin_timeout)."""
+        self.enter(State.FIN_WAIT_2)
+        if self.orphaned:
+            self._alarm.set_later(self.config.fin_wait_2)
+
+    def fail(self, number: int) -> None:
+        """The connection is over, and the user learns why."""
+        self.error = number
+        self.forget()
+
+    def forget(self) -> None:
+        """Delete the TCB."""
+        if self.state is State.CLOSED:
+            return
+        self.enter(State.CLOSED)
+        self.sender.alarm.cancel()
+        self.receiver.cancel()
+        self._alarm.cancel()
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.abandoned(self)
+        self.tcp.remove(self)
+        self.released()
+        self.notify()
+
+    @property
+    def path_mtu(self) -> int:
+        """Bytes of IP packet that reach the peer in one piece, as far as we know."""
+        return self._mtu
+
+    # -- timers ------------------------------------------------------------------------------------
+
+    @property
+    def retry_limit(self) -> int:
+        """R2 (RFC 9293 3.8.3): retransmissions before the connection is given up."""
+        if self.state is State.SYN_SENT:
+            return self.config.syn_retries
+        if self.state is State.SYN_RECEIVED:
+            return self.config.synack_retries
+        return self.config.retries
+
+    def timed_out(self) -> None:
+        """The peer has not answered for too long."""
+        self.fail(self.soft_error or errno.ETIMEDOUT)
+
+    def user_timeout_passed(self, waited: int) -> bool:
+        """RFC 5482; 0 is never."""
+        return 0 < self.config.user_timeout <= waited
+
+    def heard_since(self, when: int) -> bool:
+        """The peer has sent something acceptable since ``when``."""
+        return self._last_heard >= when
+
+    def heard(self, now: int) -> None:
+        """An acceptable segment arrived."""
+        self._last_heard = now
+        self._probes = 0
+
+    def _start_keepalive(self) -> None:
+        if self.config.keepalive:
+            self._alarm.set(self._last_heard + self.config.keepalive_idle)
+        else:
+            self._alarm.stop()
+
+    def _alarm_goes_off(self) -> None:
+        if self.state in (State.TIME_WAIT, State.FIN_WAIT_2):
+            self.forget()
+        elif self.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        """RFC 9293 3.8.4: only an idle connection is probed; data in flight have their own timer."""
+        config = self.config
+        due = self._last_heard + config.keepalive_idle
+        if due > self.clock.now() or self.sender.queued:
+            self._alarm.set(max(due, self.clock.now() + config.keepalive_interval))
+        elif self._probes >= config.keepalive_probes:
+            self.send_reset()
+            self.timed_out()
+        else:
+            self._probes += 1
+            self.send_probe()
+            self._alarm.set_later(config.keepalive_interval)
+
+    # -- ICMP --------------------------------------------------------------------------------------
+
+    def error_arrives(self, report: ErrorReport) -> None:
+        """An ICMP error about a segment of ours (RFC 9293 3.9.2.2); a blind one is recognised by its sequence number
+        (RFC 5927 4.1)."""
+        sender = self.sender
+        quoted = widen(int.from_bytes(report.quoted[4:8], "big"), sender.snd_nxt)
+        if not sender.snd_una <= quoted < sender.snd_nxt:
+            self.drop("tcp.icmp_outside_window")
+            return
+        if report.kind is ErrorKind.PACKET_TOO_BIG:
+            self._path.learn_mtu(report.mtu)
+            if self.synchronized:
+                self.output()
+        elif self.synchronized:
+            self.soft_error = report.errno
+        else:
+            self.fail(report.errno)
+
+    # -- segments out ------------------------------------------------------------------------------
+
+    def output(self) -> None:
+        """Let the sender send what it may."""
+        self.refresh_path()
+        self.sender.output()
+
+    def refresh_path(self) -> None:
+        """Follow a change of routes or of the path MTU."""
+        path = self._path
+        if not path.valid:
+            try:
+                path = self._path = self.tcp.host.path(
+                    self.remote, source=self.local, interface=self.interface
+                )
+            except OSError as problem:
+                self.soft_error = problem.errno or errno.ENETUNREACH
+                return
+        if path.mtu != self._mtu and self.synchronized:
+            self._mtu = path.mtu
+            self.sender.change_mss(self._segment_size())
+
+    def transmit(
+        self, sequence: int, flags: int, payload: Buffer = b"", *, retransmission: bool = False
+    ) -> None:
+        """Make a segment and hand it to the internet layer."""
+        receiver = self.receiver
+        if flags & SYN:
+            options = self._syn_options()
+            window = min(receiver.window.limit, 0xFFFF)
+        else:
+            options = b"" if self.timestamps is None else self.timestamps.option(self.clock.now())
+            if self.sack and len(receiver.out_of_order):
+                options += self._sack_option(len(options), len(payload))
+            window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
+        acknowledgment = receiver.rcv_nxt if flags & ACK else 0
+        length = _HEADER + len(options) + len(payload)
+        observer = self.tcp.host.observer
+        if observer is not None:
+            observer.segment_sent(self, sequence, len(payload), flags, retransmission)
+        if flags & ACK:
+            receiver.acknowledged()
+        path = self._path
+        if not path.valid or length + _IP_HEADER[len(self.local)] > path.mtu:
+            # No way, or not in one piece: the retransmission finds the way that there is then.
+            self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
+            return
+        header = build_header(
+            self.local_port,
+            self.remote_port,
+            sequence & MASK,
+            acknowledgment & MASK,
+            flags,
+            window,
+            fold(self._pseudo + length),
+            0,
+            options,
+        )
+        path.send(
+            TCP,
+            header,
+            payload,
+            source=self.local,
+            checksum_at=_CHECKSUM_AT,
+            hop_limit=self.hop_limit,
+            traffic_class=self.traffic_class,
+        )
+
+    def send_ack(self) -> None:
+        """A pure ACK."""
+        self.refresh_path()
+        self.transmit(self.sender.snd_nxt, ACK)
+
+    def send_probe(self) -> None:
+        """An octet-less segment from before SND.UNA, which the peer must answer: keep-alive and window probe."""
+        self.refresh_path()
+        self.transmit(self.sender.snd_una - 1, ACK)
+
+    def send_reset(self) -> None:
+        """<SEQ=SND.NXT><CTL=RST,ACK>."""
+        self.refresh_path()
+        self.transmit(self.sender.snd_nxt, RST | ACK)
+
+    def refuse(self, segment: Segment) -> None:
+        """Answer a segment that acknowledges what was never sent, during the handshake (RFC 9293 3.10.7.3)."""
+        self.refresh_path()
+        self.tcp.send_reset(segment, self._path, self.key)
+
+    def challenge(self) -> None:
+        """A challenge ACK (RFC 5961), as often as the host's limit allows."""
+        if self.tcp.may_challenge():
+            self.send_ack()
+
+    def answer_unacceptable(self, segment: Segment) -> None:
+        """The ACK that an unacceptable segment is answered with (RFC 9293 3.10.7.4).
+
+        If it has no data, not too often, or two confused peers would answer each other for ever (Linux
+        tcp_invalid_ratelimit).
+        """
+        now = self.clock.now()
+        if (
+            segment.length
+            or self._challenged_at is None
+            or now - self._challenged_at >= self.config.invalid_ack_interval
+        ):
+            self._challenged_at = now
+            self.send_ack()
+
+    def drop(self, reason: str) -> None:
+        """Count what was discarded."""
+        self.tcp.host.drop(reason)
+
+    def confirm_path(self) -> None:
+        """New data were acknowledged: the neighbour is reachable (RFC 4861 7.3.1)."""
+        self._path.confirm()
+
+    def _largest_segment(self, mtu: int) -> int:
+        largest = mtu - _IP_HEADER[len(self.local)] - _HEADER
+        return min(largest, 0xFFFF, self.config.mss or 0xFFFF)
+
+    def _segment_size(self) -> int:
+        """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""
+        size = min(self._peer_mss, self._largest_segment(self._path.mtu))
+        return max(size - (_TIMESTAMP_OPTION if self.timestamps is not None else 0), 8)
+
+    def _syn_options(self) -> bytes:
+        """In a SYN what we want; in a SYN/ACK, which follows :meth:`negotiate`, what both want."""
+        options = TcpOptions(mss=self.offered_mss, sack_permitted=self.sack)
+        if self.timestamps is not None:
+            options.timestamp = self.timestamps.value(self.clock.now()) & MASK
+            options.timestamp_echo = self.timestamps.recent & MASK
+        if self.window_scaling:
+            options.window_scale = window_shift(self.config.receive_buffer_max)
+        return options.build()
+
+    def _sack_option(self, used: int, payload: int) -> bytes:
+        """As many blocks as fit into 40 octets of options and beside the payload."""
+        room = min(40 - used, self.sender.mss + (_TIMESTAMP_OPTION if used else 0) - used - payload)
+        blocks = self.receiver.out_of_order.blocks((room - 4) // 8) if room >= 12 else []
+        return sack_option([(start & MASK, end & MASK) for start, end in blocks]) if blocks else b""

@@ -1,0 +1,272 @@
+"""TCP of one host: where its segments arrive, and which connection each belongs to."""
+
+from __future__ import annotations
+
+import errno
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from stack.clock import SECOND
+from stack.config import TcpConfig
+from stack.errors import os_error
+from stack.internet.packet import Packet
+from stack.internet.path import Path
+from stack.internet.protocol import ErrorReport, Protocol
+from stack.tcp.arrival import segment_arrives
+from stack.tcp.connection import Connection
+from stack.tcp.listener import Listener
+from stack.tcp.segment import Segment
+from stack.tcp.sequence import MASK, widen
+from stack.tcp.state import State
+from stack.wire.address import UNSPECIFIED_V4, UNSPECIFIED_V6, is_link_local
+from stack.wire.checksum import fold, ones_sum, pseudo_header_sum
+from stack.wire.errors import Malformed
+from stack.wire.protocols import TCP
+from stack.wire.tcp import ACK, FIN, RST, SYN, TcpHeader, TcpOptions, build_header
+
+if TYPE_CHECKING:
+    from stack.host import Host
+    from stack.internet.interface import Interface
+
+Key = tuple[bytes, int, bytes, int]
+"""Local address and port, remote address and port."""
+
+_ISN_TICK = 4_000
+"""The clock of RFC 9293 3.4.1 ticks every 4 us."""
+_HEADER = 20
+_CHECKSUM_AT = 16
+
+
+class Tcp(Protocol):
+    """Demultiplexing, initial sequence numbers, resets for nobody's segments, and the bounds of the whole host."""
+
+    __slots__ = (
+        "_challenges",
+        "_connections",
+        "_listeners",
+        "_second",
+        "_secret",
+        "_time_wait",
+        "host",
+    )
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._connections: dict[Key, Connection] = {}
+        self._listeners: dict[tuple[bytes, int], Listener] = {}
+        self._time_wait: dict[Connection, None] = {}
+        self._secret = host.random.getrandbits(128).to_bytes(16)
+        self._second = 0
+        self._challenges = 0
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """All connections, those in TIME-WAIT included."""
+        return tuple(self._connections.values())
+
+    # -- from the sockets --------------------------------------------------------------------------
+
+    def listen(
+        self, address: bytes, port: int, backlog: int, config: TcpConfig, *, dual_stack: bool = False
+    ) -> Listener:
+        """Passive OPEN. ``address`` may be the unspecified one; with ``dual_stack``, ``::`` is all IPv4 too.
+
+        Raises OSError: EADDRINUSE if somebody listens there already.
+        """
+        listener = Listener(
+            self, address, port, min(backlog, config.backlog_max), config, dual_stack=dual_stack
+        )
+        keys = self._keys(listener)
+        if any(key in self._listeners for key in keys):
+            raise os_error(errno.EADDRINUSE)
+        for key in keys:
+            self._listeners[key] = listener
+        return listener
+
+    def stop_listening(self, listener: Listener) -> None:
+        """Take a listener out of the table."""
+        for key in self._keys(listener):
+            self._listeners.pop(key, None)
+
+    @staticmethod
+    def _keys(listener: Listener) -> list[tuple[bytes, int]]:
+        keys = [(listener.address, listener.port)]
+        if listener.dual_stack:
+            keys.append((UNSPECIFIED_V4, listener.port))
+        return keys
+
+    def connect(
+        self,
+        source: bytes | None,
+        source_port: int,
+        destination: bytes,
+        destination_port: int,
+        config: TcpConfig,
+        *,
+        interface: Interface | None = None,
+    ) -> Connection:
+        """Active OPEN: the SYN is on its way when this returns.
+
+        Raises OSError: ENETUNREACH and its kin if there is no route, EADDRNOTAVAIL if the 4-tuple is in use.
+        """
+        path = self.host.path(destination, source=source, interface=interface)
+        key = (source or path.source, source_port, destination, destination_port)
+        if key in self._connections:
+            raise os_error(errno.EADDRNOTAVAIL)
+        connection = Connection(self, key, config, path, interface)
+        self._connections[key] = connection
+        connection.open()
+        return connection
+
+    def tuple_in_use(
+        self, source: bytes, source_port: int, destination: bytes, destination_port: int
+    ) -> bool:
+        """Whether a connection has this 4-tuple, be it in TIME-WAIT."""
+        return (source, source_port, destination, destination_port) in self._connections
+
+    def close(self) -> None:
+        """The host has lost its power: everything is gone, nobody is told."""
+        for listener in list(self._listeners.values()):
+            self.stop_listening(listener)
+        for connection in self.connections:
+            connection.forget()
+
+    # -- from the network --------------------------------------------------------------------------
+
+    def packet_arrives(self, packet: Packet) -> None:
+        """RFC 9293 3.10.7, up to where the connection is known."""
+        head, offset = packet.head, packet.offset
+        end = offset + packet.length - len(packet.payload)
+        try:
+            header = TcpHeader.parse(head, offset, end)
+            options = TcpOptions.parse(header.options)
+        except Malformed as problem:
+            self.host.drop(problem.reason, packet.frame)
+            return
+        payload = packet.payload or memoryview(head)[offset + header.header_length : end]
+        if not packet.verified:
+            total = pseudo_header_sum(packet.source, packet.destination, TCP, packet.length)
+            total += ones_sum(memoryview(head)[offset:end]) + ones_sum(packet.payload)
+            if fold(total) != 0xFFFF:
+                self.host.drop("tcp.bad_checksum", packet.frame)
+                return
+        key = (packet.destination, header.destination_port, packet.source, header.source_port)
+        connection = self._connections.get(key)
+        segment = Segment(header, options, payload)
+        if connection is not None:
+            segment.widen(connection.receiver.rcv_nxt, connection.sender.snd_nxt)
+            if connection.state is not State.TIME_WAIT or not self._begins_anew(connection, segment):
+                segment_arrives(connection, segment)
+                return
+            connection.forget()
+        listener = self._find_listener(packet.destination, header.destination_port)
+        if listener is not None:
+            listener.segment_arrives(segment, packet)
+        else:
+            self.host.drop("tcp.no_connection", packet.frame)
+            self.reset(segment, packet)
+
+    def error_arrives(self, report: ErrorReport) -> None:
+        """Hand an ICMP error to the connection that sent the quoted segment."""
+        quoted = report.quoted
+        if len(quoted) < 8:
+            self.host.drop("tcp.icmp_truncated")
+            return
+        source_port, destination_port = int.from_bytes(quoted[:2]), int.from_bytes(quoted[2:4])
+        connection = self._connections.get((report.source, source_port, report.destination, destination_port))
+        if connection is None:
+            self.host.drop("tcp.icmp_no_connection")
+        else:
+            connection.error_arrives(report)
+
+    def _find_listener(self, address: bytes, port: int) -> Listener | None:
+        listener = self._listeners.get((address, port))
+        if listener is None:
+            any_address = UNSPECIFIED_V4 if len(address) == 4 else UNSPECIFIED_V6
+            listener = self._listeners.get((any_address, port))
+        return listener
+
+    def _begins_anew(self, connection: Connection, segment: Segment) -> bool:
+        """A SYN to a connection in TIME-WAIT that is surely not an old one (RFC 1122 4.2.2.13, RFC 6191)."""
+        if segment.flags & (SYN | ACK | RST) != SYN:
+            return False
+        if self._find_listener(connection.local, connection.local_port) is None:
+            return False
+        timestamps = connection.timestamps
+        if timestamps is not None and segment.timestamp is not None:
+            newer = widen(segment.timestamp, timestamps.recent)
+            if newer != timestamps.recent:
+                return newer > timestamps.recent
+        return segment.sequence > connection.receiver.rcv_nxt
+
+    # -- for connections and listeners -------------------------------------------------------------
+
+    def create(self, key: Key, config: TcpConfig, interface: Interface) -> Connection | None:
+        """A connection for a SYN that came in through ``interface``; None if there is no way back."""
+        zone = interface if is_link_local(key[2]) else None
+        try:
+            path = self.host.path(key[2], source=key[0], interface=zone)
+        except OSError:
+            self.host.drop("tcp.no_path")
+            return None
+        connection = Connection(self, key, config, path, zone)
+        self._connections[key] = connection
+        return connection
+
+    def remove(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.pop(connection.key, None)
+        self._time_wait.pop(connection, None)
+
+    def in_time_wait(self, connection: Connection) -> None:
+        """A connection has entered TIME-WAIT; of too many, the oldest goes."""
+        self._time_wait[connection] = None
+        if len(self._time_wait) > connection.config.time_wait_connections:
+            self.host.drop("tcp.time_wait_overflow")
+            next(iter(self._time_wait)).forget()
+
+    def initial_sequence(self, key: Key) -> tuple[int, int]:
+        """ISN = M + F(4-tuple, secret) (RFC 6528 3), and a start for the timestamp clock (RFC 7323 7)."""
+        local, local_port, remote, remote_port = key
+        text = local + local_port.to_bytes(2) + remote + remote_port.to_bytes(2)
+        digest = blake2b(text, key=self._secret, digest_size=8).digest()
+        clock = self.host.clock.now() // _ISN_TICK
+        return (clock + int.from_bytes(digest[:4])) & MASK, int.from_bytes(digest[4:])
+
+    def may_challenge(self) -> bool:
+        """The limit of challenge ACKs per second, over all connections (RFC 5961 7)."""
+        second = self.host.clock.now() // SECOND
+        if second != self._second:
+            self._second = second
+            self._challenges = 0
+        if self._challenges >= self.host.config.tcp.challenge_acks:
+            return False
+        self._challenges += 1
+        return True
+
+    def reset(self, segment: Segment, packet: Packet) -> None:
+        """Answer a segment that belongs to nobody (RFC 9293 3.10.7.1)."""
+        if segment.flags & RST or packet.broadcast:
+            return
+        try:
+            path = self.host.path(packet.source, source=packet.destination)
+        except OSError:
+            return
+        self.send_reset(
+            segment, path, (packet.destination, segment.destination_port, packet.source, segment.source_port)
+        )
+
+    @staticmethod
+    def send_reset(segment: Segment, path: Path, key: Key) -> None:
+        """<SEQ=SEG.ACK><CTL=RST>, or <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> if there is no ACK to go by."""
+        local, local_port, remote, remote_port = key
+        if segment.flags & ACK:
+            sequence, acknowledgment, flags = segment.acknowledgment, 0, RST
+        else:
+            consumed = segment.length + bool(segment.flags & SYN) + bool(segment.flags & FIN)
+            sequence, acknowledgment, flags = 0, segment.sequence + consumed, RST | ACK
+        checksum = pseudo_header_sum(local, remote, TCP, _HEADER)
+        header = build_header(
+            local_port, remote_port, sequence & MASK, acknowledgment & MASK, flags, 0, checksum, 0, b""
+        )
+        path.send(TCP, header, source=local, checksum_at=_CHECKSUM_AT)

@@ -1,0 +1,77 @@
+"""The retransmission timeout (RFC 6298)."""
+
+from __future__ import annotations
+
+from stack.config import TcpConfig
+
+
+class RttEstimator:
+    """Smoothed round-trip time and RTO, in ns.
+
+    RFC 6298 2 with Linux's two refinements. The floor (``min_rto``) is under the variance and not under the sum:
+    RTO = SRTT + max(floor, 4 * RTTVAR), so that a path with a steady RTT above the floor has a margin as well.
+    And since every ACK gives a sample, the variance may only decay once per round trip (RFC 7323 appendix G names the
+    problem): it follows the largest deviation of the last one.
+    """
+
+    __slots__ = (
+        "_config",
+        "_deviation",
+        "_peak",
+        "_round_end",
+        "backoff",
+        "latest",
+        "minimum",
+        "srtt",
+        "variance",
+    )
+
+    def __init__(self, config: TcpConfig) -> None:
+        self._config = config
+        self.srtt = 0
+        """SRTT; 0 before the first sample."""
+        self.variance = 0
+        """What is added to SRTT: four times RTTVAR, or the floor."""
+        self.latest = 0
+        self.minimum = 0
+        self.backoff = 0
+        """How many times the RTO is doubled (RFC 6298 5.5)."""
+        self._deviation = 0
+        self._peak = 0
+        self._round_end = 0
+
+    @property
+    def rto(self) -> int:
+        """The retransmission timeout, backed off."""
+        config = self._config
+        base = self.srtt + self.variance if self.srtt else config.initial_rto
+        return min(base << min(self.backoff, 40), config.max_rto)
+
+    def sample(self, rtt: int, snd_una: int, snd_nxt: int) -> None:
+        """One measurement, of a segment that was sent once or whose echo tells which transmission (Karn's rule)."""
+        rtt = max(rtt, 1)
+        floor = self._config.min_rto
+        self.latest = rtt
+        if not self.minimum or rtt < self.minimum:
+            self.minimum = rtt
+        if not self.srtt:
+            self.srtt = rtt
+            self._deviation = 2 * rtt
+            self._peak = self.variance = max(self._deviation, floor)
+            self._round_end = snd_nxt
+            return
+        error = rtt - self.srtt
+        self.srtt += error // 8
+        # _deviation is 4 * RTTVAR. A shrinking RTT moves it up eight times more slowly.
+        change = abs(error) - self._deviation // 4
+        if error < 0 < change:
+            change //= 8
+        self._deviation += change
+        if self._deviation > self._peak:
+            self._peak = self._deviation
+            self.variance = max(self.variance, self._peak)
+        if snd_una > self._round_end:
+            if self._peak < self.variance:
+                self.variance -= (self.variance - self._peak) // 4
+            self._round_end = snd_nxt
+            self._peak = floor

@@ -1,0 +1,49 @@
+"""A segment that has arrived."""
+
+from __future__ import annotations
+
+from stack.link import Buffer
+from stack.tcp.sequence import widen
+from stack.wire.tcp import SYN, TcpHeader, TcpOptions
+
+
+class Segment:
+    """SEG of RFC 9293 3.3.1. ``window`` is not scaled yet."""
+
+    __slots__ = (
+        "acknowledgment",
+        "destination_port",
+        "flags",
+        "length",
+        "options",
+        "payload",
+        "sack",
+        "sequence",
+        "source_port",
+        "timestamp",
+        "timestamp_echo",
+        "window",
+    )
+
+    def __init__(self, header: TcpHeader, options: TcpOptions, payload: Buffer) -> None:
+        self.source_port = header.source_port
+        self.destination_port = header.destination_port
+        self.sequence = header.sequence
+        self.acknowledgment = header.acknowledgment
+        self.flags = header.flags
+        self.window = header.window
+        self.payload = payload
+        self.length = len(payload)
+        """Octets of data; SYN and FIN not counted."""
+        self.timestamp = options.timestamp
+        self.timestamp_echo = options.timestamp_echo
+        self.sack = options.sack
+        self.options = options if header.flags & SYN else None
+        """All of them, of a SYN: the only segment in which the others mean something."""
+
+    def widen(self, rcv_nxt: int, snd_nxt: int) -> None:
+        """Replace the 32-bit numbers by the unbounded ones close to the connection's."""
+        self.sequence = widen(self.sequence, rcv_nxt)
+        self.acknowledgment = widen(self.acknowledgment, snd_nxt)
+        if self.sack:
+            self.sack = tuple([(widen(start, snd_nxt), widen(end, snd_nxt)) for start, end in self.sack])

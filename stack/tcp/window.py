@@ -1,0 +1,115 @@
+"""The receive window: how much the peer may send (RFC 9293 3.8.6.2.2, RFC 7323 2)."""
+
+from __future__ import annotations
+
+from stack.config import TcpConfig
+
+_MAX_FIELD = 0xFFFF
+MAX_SHIFT = 14
+"""RFC 7323 2.3."""
+_HEADROOM_SEGMENTS = 16
+_FIRST_ROUND_SEGMENTS = 10
+"""What a peer sends in the first round trip (RFC 6928); tuning begins when there is more."""
+
+
+def window_shift(largest: int) -> int:
+    """The scale that lets 16 bits express a window of ``largest`` octets (RFC 7323 2.2)."""
+    shift = 0
+    while shift < MAX_SHIFT and largest >> shift > _MAX_FIELD:
+        shift += 1
+    return shift
+
+
+class ReceiveWindow:
+    """RCV.WND and its right edge, which only ever moves to the right, and the size of the buffer behind it."""
+
+    __slots__ = (
+        "_config", "_copied", "_copied_round", "_round_began", "_round_start", "_rtt", "_rtt_edge", "_rtt_since",
+        "limit", "mss", "right_edge", "shift",
+    )  # fmt: skip
+
+    def __init__(self, config: TcpConfig) -> None:
+        self._config = config
+        self.limit = config.receive_buffer
+        """The receive buffer: octets in order and unread, plus the window."""
+        self.mss = 536
+        self.shift = 0
+        """Our Rcv.Wind.Shift; 0 unless both sides sent the option."""
+        self.right_edge = 0
+        """RCV.NXT + RCV.WND as last advertised."""
+        self._copied = 0
+        self._copied_round = 0
+        self._round_began: int | None = None
+        self._round_start = 0
+        self._rtt = 0
+        self._rtt_since: int | None = None
+        self._rtt_edge = 0
+
+    def begin(self, rcv_nxt: int) -> None:
+        """The first window, which no SYN scales."""
+        self._copied_round = _FIRST_ROUND_SEGMENTS * self.mss
+        self.right_edge = rcv_nxt + min(self.limit, _MAX_FIELD)
+
+    def offer(self, rcv_nxt: int, unread: int) -> int:
+        """The right edge to advertise now.
+
+        It moves by a full segment or half the buffer at least (RFC 9293 3.8.6.2.2), and never back (SHLD-14).
+        """
+        edge = rcv_nxt + max(self.limit - unread, 0)
+        if edge - self.right_edge < min(self.mss, self.limit // 2):
+            return self.right_edge
+        return edge
+
+    def field(self, rcv_nxt: int, unread: int) -> int:
+        """The window field of a segment that leaves now; moves the right edge."""
+        edge = max(self.offer(rcv_nxt, unread), rcv_nxt)
+        window = edge - rcv_nxt
+        # Rounded up where rounding down would take back what was offered before.
+        field = window >> self.shift
+        if rcv_nxt + (field << self.shift) < self.right_edge:
+            field = -(-window >> self.shift)
+        field = min(field, _MAX_FIELD)
+        self.right_edge = max(rcv_nxt + (field << self.shift), self.right_edge)
+        return field
+
+    def should_update(self, rcv_nxt: int, unread: int) -> bool:
+        """The application has read: is it worth a segment to say so? If the window has doubled, as in Linux."""
+        current = self.right_edge - rcv_nxt
+        return self.offer(rcv_nxt, unread) - rcv_nxt >= max(2 * current, 1)
+
+    # -- tuning ------------------------------------------------------------------------------------
+
+    def measured(self, rtt: int) -> None:
+        """The timestamp that the peer echoes tells the round trip in ns, queues included; smoothed as SRTT is."""
+        self._rtt += (rtt - self._rtt) // 8 if self._rtt else rtt
+
+    def arrived(self, rcv_nxt: int, now: int) -> None:
+        """Without timestamps: a round trip is no longer than one window takes to arrive."""
+        if self._rtt_since is None:
+            self._rtt_since, self._rtt_edge = now, self.right_edge
+        elif rcv_nxt >= self._rtt_edge:
+            sample = max(now - self._rtt_since, 1)
+            self._rtt = min(self._rtt, sample) if self._rtt else sample
+            self._rtt_since, self._rtt_edge = now, self.right_edge
+
+    def read(self, octets: int, now: int) -> None:
+        """The application took ``octets``: dynamic right-sizing, as Linux's tcp_rcv_space_adjust does it.
+
+        Once per round trip, the buffer becomes twice what was taken in it, and more while that grows, so that
+        the sender's slow start is never held back by the window.
+        """
+        self._copied += octets
+        if self._round_began is None:
+            self._round_began = now
+            return
+        if not self._rtt or now - self._round_began < self._rtt:
+            return
+        copied, before = self._copied, self._copied_round
+        if copied > before:
+            if self._config.moderate_receive_buffer:
+                wanted = 2 * copied + _HEADROOM_SEGMENTS * self.mss
+                wanted += 2 * wanted * (copied - before) // before
+                self.limit = max(self.limit, min(wanted, self._config.receive_buffer_max))
+            self._copied_round = copied
+        self._copied = 0
+        self._round_began = now

@@ -1,0 +1,567 @@
+"""Data and its acknowledgment, segment by segment: windows, Nagle, delayed ACK, loss recovery, timers."""
+
+from __future__ import annotations
+
+import errno
+from itertools import pairwise
+
+import pytest
+
+from stack.clock import MILLISECOND, SECOND
+from stack.tcp.recovery import Phase
+from stack.tcp.state import State
+from tests.stack.tcp.scripted import Script
+
+MSS = 1460
+
+
+# -- sending ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_flight_is_ten_segments() -> None:
+    """RFC 6928."""
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(100_000))
+    flight = script.sent()
+    assert [segment.length for segment in flight] == [MSS] * 10
+    assert [segment.flags for segment in flight] == ["."] * 10
+
+
+def test_each_acknowledged_segment_opens_the_window_by_one_more() -> None:
+    script = Script()
+    connection = script.accept(window=65535, window_scale=7)
+    script.send(".", 1, 1, window=65535)
+    connection.send(bytes(1_000_000))
+    script.sent()
+    script.send(".", 1, 1 + 2 * MSS)
+    assert len(script.sent()) == 4
+
+
+def test_full_segments_are_full_with_timestamps_too() -> None:
+    """The MSS option does not count options (RFC 6691), and Nagle must know."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1)
+    connection.send(bytes(5 * 1448))
+    flight = script.sent()
+    assert [segment.length for segment in flight] == [1448] * 5
+
+
+def test_nothing_beyond_the_peers_window() -> None:
+    script = Script()
+    connection = script.accept(window=3000)
+    connection.send(bytes(10_000))
+    flight = script.sent()
+    assert sum(segment.length for segment in flight) == 2 * MSS
+    script.send(".", 1, 1 + 2 * MSS, window=3000)
+    assert sum(segment.length for segment in script.sent()) == 2 * MSS
+
+
+def test_nagle_holds_a_small_segment_while_a_small_one_is_out() -> None:
+    """RFC 9293 3.7.4, in Minshall's form as in Linux."""
+    script = Script()
+    connection = script.accept()
+    connection.send(b"a")
+    script.expect(("P.", 1, 1, 1))
+    connection.send(b"b")
+    connection.send(b"c")
+    script.expect_nothing()
+    script.send(".", 1, 2)
+    script.expect(("P.", 2, 2, 1))
+
+
+def test_nodelay_switches_nagle_off() -> None:
+    script = Script(nodelay=True)
+    connection = script.accept()
+    for sequence in (1, 2, 3):
+        connection.send(b"x")
+        script.expect(("P.", sequence, 1, 1))
+
+
+def test_a_full_segment_is_never_held_back() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.send(b"x")
+    connection.send(bytes(MSS))
+    flight = script.sent()
+    assert [segment.length for segment in flight] == [1, MSS]
+
+
+def test_push_is_set_where_the_buffer_ends() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(2 * MSS + 10))
+    assert [segment.flags for segment in script.sent()] == [".", ".", "P."]
+
+
+def test_the_send_buffer_is_bounded() -> None:
+    script = Script(send_buffer=10_000)
+    connection = script.accept()
+    assert connection.send(bytes(50_000)) == 10_000
+    assert connection.send(b"more") == 0
+    script.send(".", 1, 1 + MSS)
+    assert connection.space == MSS
+
+
+def test_idle_connections_start_slowly_again() -> None:
+    """RFC 5681 4.1."""
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(10 * MSS))
+    script.after(10 * MILLISECOND)
+    script.send(".", 1, 1 + 10 * MSS)
+    assert connection.sender.congestion.cwnd == 20 * MSS
+    script.after(10 * SECOND)
+    script.sent()
+    connection.send(bytes(40 * MSS))
+    assert len(script.sent()) == 10
+
+
+def test_a_window_that_is_not_used_does_not_grow() -> None:
+    """RFC 7661: an application-limited flow learns nothing about the path."""
+    script = Script()
+    connection = script.accept()
+    ack = 1
+    for _ in range(50):
+        connection.send(bytes(MSS))
+        ack += MSS
+        script.send(".", 1, ack)
+    assert connection.sender.congestion.cwnd == 10 * MSS
+
+
+# -- receiving -------------------------------------------------------------------------------------------
+
+
+def test_every_second_full_segment_is_acknowledged() -> None:
+    """RFC 5681 4.2."""
+    script = Script()
+    script.accept()
+    script.send(".", 1, 1, bytes(MSS))
+    script.expect_nothing()
+    script.send(".", 1 + MSS, 1, bytes(MSS))
+    script.expect((".", 1, 0, 1 + 2 * MSS))
+
+
+def test_a_lone_segment_is_acknowledged_after_the_delay() -> None:
+    script = Script(delayed_ack=40 * MILLISECOND)
+    script.accept()
+    script.send("P.", 1, 1, b"x")
+    script.after(39 * MILLISECOND)
+    script.expect_nothing()
+    script.after(MILLISECOND)
+    script.expect((".", 1, 0, 2))
+
+
+def test_an_ack_travels_with_data() -> None:
+    script = Script()
+    connection = script.accept()
+    script.send("P.", 1, 1, b"ping")
+    connection.send(b"pong")
+    script.expect(("P.", 1, 4, 5))
+    script.after(SECOND // 10)
+    script.expect_nothing()
+
+
+def test_the_first_segments_of_a_connection_are_acknowledged_at_once() -> None:
+    script = Script(quick_acks=2)
+    script.accept()
+    script.send("P.", 1, 1, b"x")
+    script.expect((".", 1, 0, 2))
+
+
+def test_out_of_order_data_are_acknowledged_at_once_and_sacked() -> None:
+    """RFC 5681 4.2, RFC 2018 4: merged, the most recent first."""
+    script = Script()
+    connection = script.accept()
+    script.send(".", 1001, 1, bytes(1000))
+    (ack,) = script.expect((".", 1, 0, 1))
+    assert ack.sack == [(1001, 2001)]
+    script.send(".", 3001, 1, bytes(1000))
+    (ack,) = script.expect((".", 1, 0, 1))
+    assert ack.sack == [(3001, 4001), (1001, 2001)]
+    script.send(".", 2001, 1, bytes(1000))
+    (ack,) = script.expect((".", 1, 0, 1))
+    assert ack.sack == [(1001, 4001)]
+    script.send(".", 1, 1, bytes(1000))
+    (ack,) = script.expect((".", 1, 0, 4001))
+    assert ack.sack == []
+    assert connection.available == 4000
+
+
+def test_no_sack_blocks_without_sack_permitted() -> None:
+    script = Script()
+    script.accept(sack=False)
+    script.send(".", 1001, 1, bytes(1000))
+    (ack,) = script.expect((".", 1, 0, 1))
+    assert ack.sack == []
+
+
+def test_what_overlaps_counts_once() -> None:
+    script = Script()
+    connection = script.accept()
+    script.send(".", 1, 1, b"abcd")
+    script.send(".", 3, 1, b"cdef")
+    assert connection.receive(100) == b"abcdef"
+
+
+def test_only_what_was_offered_is_taken() -> None:
+    script = Script(receive_buffer=4096, moderate_receive_buffer=False)
+    connection = script.accept()
+    for sequence in range(1, 6001, 1000):
+        script.send(".", sequence, 1, bytes(1000))
+    assert connection.available == 4096
+    assert script.sent()[-1].window == 0
+
+
+def test_the_window_reopens_by_a_full_segment_at_least() -> None:
+    """Receiver's silly-window avoidance, RFC 9293 3.8.6.2.2."""
+    script = Script(receive_buffer=8000, moderate_receive_buffer=False)
+    connection = script.accept()
+    for sequence in range(1, 8001, 1000):
+        script.send(".", sequence, 1, bytes(1000))
+    assert script.sent()[-1].window == 0
+    connection.receive(1000)
+    script.expect_nothing()
+    connection.receive(1000)
+    (update,) = script.expect((".", 1, 0, 8001))
+    assert update.window == 2000
+
+
+def test_the_receive_buffer_grows_with_the_flow() -> None:
+    """Dynamic right-sizing: a window that stays at 64 KiB caps a fast path."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1, window_scale=7)
+    sequence, stamp = 1, 2
+    for round_trip in range(12):
+        for _ in range(min(10 << round_trip, (connection.info().tcpi_rcv_wnd // 1448) - 1)):
+            echo = connection.timestamps.value(script.clock.now() - 50 * MILLISECOND) & 0xFFFFFFFF
+            script.send(".", sequence, 1, bytes(1448), timestamp=stamp, timestamp_echo=echo)
+            sequence += 1448
+            connection.receive(1 << 20)
+        stamp += 50
+        script.after(50 * MILLISECOND)
+    assert connection.info().tcpi_rcv_space > 1 << 20
+    assert script.sent()[-1].window << 7 > 1 << 20
+
+
+def test_an_old_timestamp_is_rejected() -> None:
+    """PAWS, RFC 7323 5."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1000)
+    script.send("P.", 1, 1, b"new", timestamp=1001)
+    script.send("P.", 4, 1, b"old", timestamp=999)
+    assert connection.receive(10) == b"new"
+    assert script.host.counters["tcp.paws"] == 1
+
+
+def test_late_delivery_from_the_queue_is_not_subject_to_paws() -> None:
+    """A segment that was SACKed with an older timestamp must not be dropped when its turn comes."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1000)
+    script.send(".", 4, 1, b"def", timestamp=1001)
+    script.send(".", 1, 1, b"abc", timestamp=1500)
+    assert connection.receive(10) == b"abcdef"
+
+
+# -- loss recovery ---------------------------------------------------------------------------------------
+
+
+def _fly(script: Script, segments: int = 10, **accept: object) -> object:
+    connection = script.accept(**accept)
+    script.after(10 * MILLISECOND)
+    connection.send(bytes(segments * MSS))
+    script.sent()
+    script.after(20 * MILLISECOND)
+    return connection
+
+
+def _ack(script: Script, ack: int, *blocks: tuple[int, int]) -> None:
+    iss = script.iss or 0
+    wide = tuple(((iss + a) & 0xFFFFFFFF, (iss + b) & 0xFFFFFFFF) for a, b in blocks)
+    script.send(".", 1, ack, **({"sack": wide} if wide else {}))
+
+
+def test_three_sacked_segments_bring_the_lost_one_back() -> None:
+    """RFC 6675: fast retransmit; CUBIC keeps seven tenths of the window."""
+    script = Script()
+    connection = _fly(script)
+    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    _ack(script, 1, (1 + MSS, 1 + 3 * MSS))
+    script.expect_nothing()
+    _ack(script, 1, (1 + MSS, 1 + 4 * MSS))
+    script.expect((".", 1, MSS, 1))
+    assert connection.sender.recovery.phase is Phase.RECOVERY
+    assert connection.sender.congestion.ssthresh == 7 * MSS
+    _ack(script, 1 + 10 * MSS)
+    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.congestion.cwnd == 7 * MSS
+
+
+def test_several_holes_are_filled_without_a_timeout() -> None:
+    script = Script()
+    connection = _fly(script, 30)
+    for last in (4, 5, 6, 7, 8, 9, 10):
+        _ack(script, 1, (1 + 3 * MSS, 1 + last * MSS))
+    resent = [segment.sequence for segment in script.sent() if segment.sequence < 1 + 10 * MSS]
+    assert resent == [1, 1 + MSS, 1 + 2 * MSS]
+    _ack(script, 1 + 10 * MSS)
+    assert connection.info().tcpi_total_retrans == 3
+
+
+def test_the_end_of_a_flight_is_rescued_once() -> None:
+    """RFC 6675 4, NextSeg rule 4: with nothing new to send, the last segment goes again, once per recovery."""
+    script = Script()
+    _fly(script, 10)
+    for last in (4, 5, 6, 7, 8, 9):
+        _ack(script, 1, (1 + 3 * MSS, 1 + last * MSS))
+    assert [segment.sequence for segment in script.sent()] == [1, 1 + MSS, 1 + 2 * MSS, 1 + 9 * MSS]
+
+
+def test_limited_transmit_sends_new_data_on_the_first_duplicates() -> None:
+    """RFC 3042."""
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(20 * MSS))
+    script.sent()
+    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    script.expect((".", 1 + 10 * MSS, MSS, 1))
+    _ack(script, 1, (1 + MSS, 1 + 3 * MSS))
+    script.expect((".", 1 + 11 * MSS, MSS, 1))
+
+
+def test_new_reno_without_sack() -> None:
+    """RFC 6582: a partial ACK brings the next hole back at once."""
+    script = Script(congestion="reno")
+    connection = _fly(script, 10, sack=False)
+    for _ in range(3):
+        script.send(".", 1, 1)
+    script.expect((".", 1, MSS, 1))
+    script.send(".", 1, 1 + 4 * MSS)
+    script.expect((".", 1 + 4 * MSS, MSS, 1))
+    assert connection.sender.recovery.phase is Phase.RECOVERY
+    script.send(".", 1, 1 + 10 * MSS)
+    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.congestion.cwnd == 5 * MSS
+
+
+def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
+    """RFC 6298 5.4 to 5.6."""
+    script = Script()
+    connection = _fly(script)
+    script.sent()
+    sent_at = []
+    start = script.clock.now()
+    for _ in range(400):
+        script.after(10 * MILLISECOND)
+        for segment in script.sent():
+            assert (segment.sequence, segment.length) == (1, MSS)
+            sent_at.append(script.clock.now() - start)
+    gaps = [later - earlier for earlier, later in pairwise(sent_at)]
+    for shorter, longer in pairwise(gaps):
+        assert longer == pytest.approx(2 * shorter, abs=20 * MILLISECOND)
+    assert len(gaps) >= 3
+    assert connection.sender.congestion.cwnd == MSS
+    assert connection.sender.recovery.phase is Phase.LOSS
+
+
+def test_after_a_timeout_slow_start_sends_the_rest_again() -> None:
+    script = Script()
+    connection = _fly(script)
+    script.after(SECOND)
+    script.sent()
+    script.send(".", 1, 1 + MSS)
+    assert [segment.sequence for segment in script.sent()] == [1 + MSS, 1 + 2 * MSS]
+    script.send(".", 1, 1 + 10 * MSS)
+    assert connection.sender.recovery.phase is Phase.OPEN
+
+
+def test_reneging_is_survived() -> None:
+    """RFC 2018 8: what was SACKed may be taken back; the retransmission timer sends it again."""
+    script = Script()
+    connection = _fly(script)
+    _ack(script, 1, (1 + MSS, 1 + 10 * MSS))
+    script.expect((".", 1, MSS, 1))
+    script.send(".", 1, 1 + MSS)
+    script.after(2 * SECOND)
+    assert script.sent()[0].sequence == 1 + MSS
+    assert connection.info().tcpi_sacked == 0
+
+
+def test_karns_rule_keeps_retransmissions_out_of_the_rtt() -> None:
+    script = Script()
+    connection = _fly(script)
+    srtt = connection.sender.rtt.srtt
+    script.after(SECOND)
+    script.send(".", 1, 1 + 10 * MSS)
+    assert connection.sender.rtt.srtt == srtt
+
+
+def test_timestamps_tell_the_rtt_of_a_retransmission() -> None:
+    """RFC 7323 4.1."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1)
+    connection.send(bytes(1448))
+    script.sent()
+    script.after(250 * MILLISECOND)
+    (again,) = script.sent()
+    script.after(50 * MILLISECOND)
+    script.send(".", 1, 1449, timestamp=2, timestamp_echo=again.options.timestamp)
+    assert connection.sender.rtt.latest < 200 * MILLISECOND
+
+
+def test_a_dead_peer_is_given_up() -> None:
+    """R2 of RFC 9293 3.8.3."""
+    script = Script(retries=3)
+    connection = _fly(script)
+    script.after(60 * SECOND)
+    assert connection.state is State.CLOSED
+    assert connection.take_error() == errno.ETIMEDOUT
+    script.listener.close()
+    assert script.clock.pending == 0
+
+
+def test_the_user_timeout_is_kept() -> None:
+    """RFC 5482."""
+    script = Script(user_timeout=5 * SECOND)
+    connection = _fly(script)
+    script.after(4 * SECOND)
+    assert connection.state is State.ESTABLISHED
+    script.after(10 * SECOND)
+    assert connection.take_error() == errno.ETIMEDOUT
+
+
+# -- zero window, keep-alive -----------------------------------------------------------------------------
+
+
+def test_a_shut_window_is_probed_for_ever_while_the_peer_answers() -> None:
+    """RFC 9293 3.8.6.1, MUST-35 to MUST-37."""
+    script = Script(retries=3)
+    connection = script.accept(window=1000)
+    connection.send(bytes(1000))
+    script.sent()
+    script.send(".", 1, 1001, window=0)
+    connection.send(b"waiting")
+    script.expect_nothing()
+    probes = 0
+    for _ in range(6000):
+        script.after(100 * MILLISECOND)
+        for probe in script.sent():
+            assert (probe.sequence, probe.length) == (1000, 0)
+            probes += 1
+            script.send(".", 1, 1001, window=0)
+    assert probes > 6
+    assert connection.state is State.ESTABLISHED
+    script.send(".", 1, 1001, window=1000)
+    assert script.sent()[-1].payload == b"waiting"
+
+
+def test_a_shut_window_of_a_dead_peer_is_given_up() -> None:
+    script = Script(retries=3)
+    connection = script.accept(window=1000)
+    connection.send(bytes(1000))
+    script.send(".", 1, 1001, window=0)
+    connection.send(b"waiting")
+    script.after(600 * SECOND)
+    assert connection.take_error() == errno.ETIMEDOUT
+
+
+def test_a_window_too_small_to_be_worth_a_segment_is_used_after_a_while() -> None:
+    """Sender's silly-window avoidance and its override, RFC 9293 3.8.6.2.1."""
+    script = Script()
+    connection = script.accept(window=10_000)
+    connection.send(bytes(7 * MSS))
+    script.sent()
+    script.send(".", 1, 1 + 6 * MSS, window=100)
+    script.send(".", 1, 1 + 7 * MSS, window=100)
+    script.sent()
+    connection.send(bytes(5000))
+    script.expect_nothing()
+    script.after(5 * SECOND)
+    assert script.sent()[0].length == 100
+
+
+def test_a_peer_that_shrinks_its_window_over_data_in_flight_does_not_kill_the_connection() -> None:
+    """RFC 9293 3.8.6, MUST-34 and SHLD-17."""
+    script = Script(retries=3)
+    connection = script.accept(window=5 * MSS)
+    connection.send(bytes(5 * MSS))
+    script.sent()
+    script.send(".", 1, 1, window=0)
+    for _ in range(600):
+        script.after(SECOND)
+        if script.sent():
+            script.send(".", 1, 1, window=0)
+    assert connection.state is State.ESTABLISHED
+    script.send(".", 1, 1, window=5 * MSS)
+    script.send(".", 1, 1 + 5 * MSS, window=5 * MSS)
+    assert connection.info().tcpi_unacked == 0
+
+
+def test_keepalive_probes_an_idle_connection_and_gives_up() -> None:
+    """RFC 9293 3.8.4."""
+    script = Script(
+        keepalive=True, keepalive_idle=10 * SECOND, keepalive_interval=2 * SECOND, keepalive_probes=3
+    )
+    connection = script.accept()
+    script.after(9 * SECOND)
+    script.expect_nothing()
+    script.after(2 * SECOND)
+    (probe,) = script.sent()
+    assert (probe.sequence, probe.length) == (0, 0)
+    script.send(".", 1, 1)
+    script.after(9 * SECOND)
+    script.expect_nothing()
+    script.after(20 * SECOND)
+    assert [segment.flags for segment in script.sent()] == [".", ".", ".", "R."]
+    assert connection.take_error() == errno.ETIMEDOUT
+
+
+def test_a_keepalive_probe_is_answered() -> None:
+    script = Script()
+    script.accept()
+    script.send(".", 0, 1)
+    script.expect((".", 1, 0, 1))
+
+
+# -- path MTU --------------------------------------------------------------------------------------------
+
+
+def test_packet_too_big_cuts_what_is_out_and_sends_it_again() -> None:
+    """RFC 1191 6.4; the window is not reduced."""
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(3 * MSS))
+    quoted = script.link.sent[0]
+    script.sent()
+    script.send_icmp_unreachable(4, quoted, mtu=1000)
+    resent = script.sent()
+    assert [segment.length for segment in resent] == [960, 500] * 3
+    assert connection.info().tcpi_snd_mss == 960
+    assert connection.sender.recovery.phase is Phase.OPEN
+
+
+def test_packet_too_big_about_a_guessed_segment_is_ignored() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(MSS))
+    quoted = bytearray(script.link.sent[0])
+    quoted[24] ^= 0x40
+    script.send_icmp_unreachable(4, bytes(quoted), mtu=600)
+    assert connection.info().tcpi_snd_mss == MSS
+
+
+# -- notification ----------------------------------------------------------------------------------------
+
+
+def test_the_user_is_told_when_something_changes() -> None:
+    script = Script(send_buffer=4096)
+    connection = script.accept()
+    told: list[str] = []
+    connection.notify = lambda: told.append("!")
+    script.send("P.", 1, 1, b"data")
+    assert told == ["!"]
+    connection.send(bytes(5000))
+    script.send(".", 5, 1 + 1460)
+    assert told == ["!", "!"]
+    script.send("F.", 5, 1 + 1460)
+    assert told == ["!", "!", "!"]
