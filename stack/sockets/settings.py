@@ -1,0 +1,72 @@
+"""What a socket remembers of the options that were set on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+
+class Linger(NamedTuple):
+    """SO_LINGER: ``struct linger``."""
+
+    on: bool = False
+    seconds: int = 0
+
+
+NO_LINGER: Final = Linger()
+
+
+class MtuDiscover(IntEnum):
+    """IP_MTU_DISCOVER and IPV6_MTU_DISCOVER: Linux's numbers (``linux/in.h``)."""
+
+    DONT = 0
+    """Let routers fragment."""
+    WANT = 1
+    """Fragment here what is larger than the path MTU, and nowhere else (the default, as on Linux)."""
+    DO = 2
+    """Fragment nowhere: EMSGSIZE."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """Options of any socket; an accepted one starts with a copy of its listener's, as on Linux."""
+
+    send_buffer: int
+    """SO_SNDBUF of a datagram socket, which queues nothing: remembered only."""
+    receive_buffer: int
+    """SO_RCVBUF of a datagram socket."""
+    reuse_address: bool = False
+    broadcast: bool = False
+    v6_only: bool = False
+    linger: Linger = NO_LINGER
+    ttl: int = 0
+    """IP_TTL; 0: the host's default."""
+    hops: int = 0
+    """IPV6_UNICAST_HOPS; 0: the host's default."""
+    multicast_ttl: int = 1
+    """IP_MULTICAST_TTL (RFC 1112 6.1)."""
+    multicast_hops: int = 1
+    """IPV6_MULTICAST_HOPS (RFC 3493 5.2)."""
+    tos: int = 0
+    """IP_TOS."""
+    tclass: int = 0
+    """IPV6_TCLASS."""
+    mtu_discover: int = MtuDiscover.WANT
+    """IP_MTU_DISCOVER."""
+    v6_mtu_discover: int = MtuDiscover.WANT
+    """IPV6_MTU_DISCOVER."""
+
+    def hop_limit_to(self, address: bytes, *, multicast: bool = False) -> int:
+        """For packets to ``address``; 0: the host's default."""
+        if len(address) == 4:
+            return self.multicast_ttl if multicast else self.ttl
+        return self.multicast_hops if multicast else self.hops
+
+    def traffic_class_to(self, address: bytes) -> int:
+        """For packets to ``address``."""
+        return self.tos if len(address) == 4 else self.tclass
+
+    def mtu_discover_to(self, address: bytes) -> int:
+        """For packets to ``address``."""
+        return self.mtu_discover if len(address) == 4 else self.v6_mtu_discover

@@ -1,0 +1,401 @@
+"""TCP sockets."""
+
+from __future__ import annotations
+
+import errno
+import socket as bsd
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from stack.config import ConfigError, TcpConfig
+from stack.errors import os_error
+from stack.link import Buffer
+from stack.ports import Binding
+from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.options import OptionTable
+from stack.sockets.settings import Settings
+from stack.sockets.socket import MSG_OOB, MSG_PEEK, Socket
+from stack.sockets.tcp_options import STREAM_OPTIONS
+from stack.tcp.state import State
+from stack.wire.address import UNSPECIFIED_V6, is_multicast
+
+if TYPE_CHECKING:
+    from stack.host import Host
+    from stack.internet.interface import Interface
+    from stack.tcp.connection import Connection
+    from stack.tcp.info import TcpInfo
+    from stack.tcp.listener import Listener
+
+_OPENING: Final = (State.SYN_SENT, State.SYN_RECEIVED)
+_UNACKNOWLEDGED: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+
+
+class StreamSocket(Socket):
+    """``socket(AF_INET | AF_INET6, SOCK_STREAM)``: tcp(7).
+
+    It is at first neither connected nor listening; :meth:`listen` makes it a listener, :meth:`connect` gives
+    it a connection, and an accepted one is born with a connection. A connection holds a claim of its own on
+    the port, which outlives the socket until TIME-WAIT is over.
+    """
+
+    __slots__ = ("_binding", "_connecting", "_connection", "_hears", "_listener", "_speaks", "config")
+
+    type = bsd.SOCK_STREAM
+    options: ClassVar[OptionTable] = STREAM_OPTIONS
+
+    def __init__(self, host: Host, family: int, protocol: int, settings: Settings, config: TcpConfig) -> None:
+        super().__init__(host, family, protocol, settings)
+        self.config: TcpConfig = config
+        """What :meth:`configure` made of the host's settings, for this socket and those it accepts."""
+        self._binding: Binding | None = None
+        self._listener: Listener | None = None
+        self._connection: Connection | None = None
+        self._connecting = False
+        """``connect`` was called, and nobody was told yet what came of it."""
+        self._hears = True
+        self._speaks = True
+
+    # --- readiness
+
+    @property
+    def readable(self) -> bool:
+        """A connection to accept; data, its end, or an error."""
+        if self._listener is not None:
+            return self._listener.pending > 0
+        connection = self._connection
+        return (
+            connection is None
+            or connection.available > 0
+            or connection.at_end
+            or not self._hears
+            or connection.state is State.CLOSED
+            or self.closed
+        )
+
+    @property
+    def writable(self) -> bool:
+        """An error, or a third of the send buffer is free: as on Linux, not every ACK wakes a writer."""
+        connection = self._connection
+        if self._listener is not None and not self.closed:
+            return False
+        if connection is None or connection.state is State.CLOSED or self.closed:
+            return True
+        if connection.state in _OPENING:
+            return False
+        return not self._speaks or 3 * connection.space >= self.config.send_buffer
+
+    # --- opening
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has a port."""
+        return self._binding is not None or self._connection is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, in whatever state."""
+        return self._connection is not None
+
+    @property
+    def listening(self) -> bool:
+        """Whether :meth:`listen` was called."""
+        return self._listener is not None
+
+    def bind(self, address: Address) -> None:
+        """Take a local address and port; port 0: any.
+
+        Raises OSError: EADDRINUSE, EADDRNOTAVAIL, EINVAL (bound already, IPv6 link-local without a scope id).
+        """
+        self._bind(self._parse_local(address, groups=False))
+
+    def _bind(self, wanted: SocketAddress) -> Binding:
+        self._binding = self.host.ports.tcp.bind(
+            wanted.address,
+            wanted.port,
+            reuse=self.settings.reuse_address,
+            dual_stack=self.dual_stack and wanted.address == UNSPECIFIED_V6,
+            interface=wanted.interface,
+        )
+        return self._binding
+
+    def listen(self, backlog: int = 128) -> None:
+        """Passive OPEN (RFC 9293 3.9.1.1), from an ephemeral port if unbound; again: change the backlog.
+
+        Raises OSError: EINVAL if connected, EADDRINUSE if another listens here.
+        """
+        self._require_open()
+        if self._connection is not None:
+            raise os_error(errno.EINVAL)
+        backlog = min(max(backlog, 0), self.config.backlog_max)
+        if self._listener is not None:
+            self._listener.backlog = backlog
+            return
+        binding = self._binding or self._bind(self._unspecified())
+        self.host.ports.tcp.listen(binding)
+        self._listener = self.host.tcp.listen(
+            binding.address, binding.port, backlog, self.config, dual_stack=binding.dual_stack
+        )
+        self._listener.notify = self._changed
+        self.settings_changed()
+
+    def accept(self) -> tuple[StreamSocket, Address]:
+        """The next established connection, which inherits this socket's options, and its peer's address.
+
+        Raises BlockingIOError (EAGAIN), or OSError: EINVAL if not listening.
+        """
+        self._require_open()
+        listener, binding = self._listener, self._binding
+        if listener is None or binding is None:
+            raise os_error(errno.EINVAL)
+        connection = listener.accept()
+        if connection is None:
+            raise os_error(errno.EAGAIN)
+        accepted = StreamSocket(self.host, self.family, self.protocol, replace(self.settings), self.config)
+        accepted._adopt(connection, self.host.ports.tcp.share(binding, connection.local))
+        self.host.sockets.add(accepted)
+        return accepted, unparse(self.family, accepted._peer_of(connection))
+
+    def connect(self, address: Address) -> None:
+        """Active OPEN (RFC 9293 3.9.1.1). Returns when connected, which without waiting is seldom.
+
+        Raises BlockingIOError: EINPROGRESS when it begins, EALREADY while it goes on; OSError: ECONNREFUSED,
+        ETIMEDOUT and the like when it has failed (or ECONNABORTED if SO_ERROR told already), after which the
+        socket can try again; EISCONN if connected or listening, EADDRNOTAVAIL, ENETUNREACH. Once writable,
+        the socket is to be asked for SO_ERROR, or to connect again, which as on Linux returns.
+        """
+        self._require_open()
+        if self._listener is not None:
+            raise os_error(errno.EISCONN)
+        if self._connection is None:
+            connection = self._open(self._parse_remote(address))
+            waiting = errno.EINPROGRESS
+        elif self._connecting:
+            connection = self._connection
+            waiting = errno.EALREADY
+        else:
+            raise os_error(errno.EISCONN)
+        if connection.state in _OPENING:
+            raise os_error(waiting)
+        self._connecting = False
+        if connection.state is State.CLOSED:
+            self._connection = None
+            raise os_error(connection.take_error() or errno.ECONNABORTED)
+
+    def _open(self, remote: SocketAddress) -> Connection:
+        local = self._local()
+        path = self._path(local, remote)
+        if path.broadcast or is_multicast(remote.address):  # RFC 9293 3.9.1.1, MUST-46
+            raise os_error(errno.ENETUNREACH)
+        tcp, ports = self.host.tcp, self.host.ports.tcp
+        if self._binding is not None:
+            claim = ports.share(self._binding, path.source)
+        else:
+            claim = ports.connect(
+                path.source,
+                remote.address,
+                remote.port,
+                lambda port: tcp.tuple_in_use(path.source, port, remote.address, remote.port),
+            )
+        try:
+            connection = tcp.connect(
+                path.source,
+                claim.port,
+                remote.address,
+                remote.port,
+                self.config,
+                interface=local.interface or remote.interface,
+            )
+        except OSError:
+            ports.release(claim)
+            raise
+        self._connecting = self._hears = self._speaks = True
+        self._adopt(connection, claim)
+        return connection
+
+    def _adopt(self, connection: Connection, claim: Binding) -> None:
+        release = partial(self.host.ports.tcp.release, claim)
+        if connection.state is State.CLOSED:
+            release()
+        else:
+            connection.released = release
+        connection.notify = self._changed
+        self._connection = connection
+        self.settings_changed()
+
+    # --- data
+
+    def send(self, data: Buffer, flags: int = 0) -> int:
+        """SEND (RFC 9293 3.9.1.2): queue what fits of ``data``; returns how many bytes that is.
+
+        Raises BlockingIOError (EAGAIN) if nothing fits or the connection is not open yet; OSError: the error
+        that ended the connection (ECONNRESET, ETIMEDOUT ...), once; then, after ``shutdown`` and without a
+        connection, EPIPE.
+        """
+        self._require_open()
+        if flags & MSG_OOB:
+            raise os_error(errno.EOPNOTSUPP)
+        connection = self._connection
+        if connection is None:
+            raise os_error(errno.EPIPE)
+        if connection.error:
+            raise os_error(connection.take_error())
+        if not self._speaks or connection.state is State.CLOSED:
+            raise os_error(errno.EPIPE)
+        if connection.state in _OPENING:
+            raise os_error(errno.EAGAIN)
+        taken = connection.send(data)
+        if taken == 0 and len(data) > 0:
+            raise os_error(errno.EAGAIN)
+        return taken
+
+    def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
+        """As :meth:`send`: the address is ignored, as on Linux."""
+        return self.send(data, flags)
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """RECEIVE (RFC 9293 3.9.1.3): up to ``limit`` bytes; ``b""`` at the end of the stream.
+
+        MSG_PEEK leaves them. Raises BlockingIOError (EAGAIN) if there are none yet; OSError: the error that
+        ended the connection, after the data before it and once; ENOTCONN without a connection.
+        """
+        self._require_open()
+        if limit < 0:
+            raise ValueError("negative buffersize in recv")
+        if flags & MSG_OOB:
+            raise os_error(errno.EOPNOTSUPP)
+        connection = self._connection
+        if connection is None:
+            raise os_error(errno.ENOTCONN)
+        if connection.available or limit == 0:
+            return connection.peek(limit) if flags & MSG_PEEK else connection.receive(limit)
+        if connection.at_end:
+            return b""
+        if connection.error:
+            raise os_error(connection.take_error())
+        if not self._hears or connection.state is State.CLOSED:
+            return b""
+        raise os_error(errno.EAGAIN)
+
+    def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address | None]:
+        """As :meth:`recv`; the address is None, as in the ``socket`` module."""
+        return self.recv(limit, flags), None
+
+    # --- closing
+
+    def shutdown(self, how: int) -> None:
+        """SHUT_WR: CLOSE (RFC 9293 3.9.1.4) with reading to go on; SHUT_RD: no more will be read.
+
+        As on Linux, SHUT_RD ends a listener, and anything ends an attempt to connect; both can begin anew.
+        Raises OSError: EINVAL, ENOTCONN.
+        """
+        self._require_open()
+        if how not in (bsd.SHUT_RD, bsd.SHUT_WR, bsd.SHUT_RDWR):
+            raise os_error(errno.EINVAL)
+        connection = self._connection
+        if self._listener is not None:
+            if how != bsd.SHUT_WR:
+                self._stop_listening()
+        elif connection is None or connection.state is State.CLOSED:
+            raise os_error(errno.ENOTCONN)
+        elif connection.state is State.SYN_SENT:
+            self._connection = None
+            self._connecting = False
+            connection.abort()
+        else:
+            if how != bsd.SHUT_WR:
+                self._hears = False
+                connection.shutdown_receive()
+            if how != bsd.SHUT_RD:
+                self._speaks = False
+                connection.shutdown()
+        self._changed()
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None and self._binding is not None:
+            self._listener.close()
+            self._listener = None
+            self._binding.listening = False
+
+    def _release(self) -> None:
+        """CLOSE (RFC 9293 3.9.1.4), or with SO_LINGER at zero seconds ABORT (3.9.1.5)."""
+        self._stop_listening()
+        if self._binding is not None:
+            self.host.ports.tcp.release(self._binding)
+            self._binding = None
+        if self._connection is not None:
+            if self.settings.linger == (True, 0):
+                self._connection.abort()
+            else:
+                self._connection.close()
+                self._connection.notify = self._changed  # for who awaits the end of lingering
+
+    @property
+    def lingering(self) -> bool:
+        """After :meth:`close`: the peer has not acknowledged everything and the end, which SO_LINGER awaits."""
+        return self._connection is not None and self._connection.state in _UNACKNOWLEDGED
+
+    # --- addresses
+
+    def _local(self) -> SocketAddress:
+        if self._connection is not None:
+            connection = self._connection
+            return SocketAddress(
+                connection.local, connection.local_port, self._zone_of(connection, connection.local)
+            )
+        if self._binding is not None:
+            return SocketAddress(self._binding.address, self._binding.port, self._binding.interface)
+        return self._unspecified()
+
+    def _remote(self) -> SocketAddress | None:
+        connection = self._connection
+        if connection is None or connection.state in (State.SYN_SENT, State.CLOSED):
+            return None
+        return self._peer_of(connection)
+
+    def _peer_of(self, connection: Connection) -> SocketAddress:
+        return SocketAddress(
+            connection.remote, connection.remote_port, self._zone_of(connection, connection.remote)
+        )
+
+    @staticmethod
+    def _zone_of(connection: Connection, address: bytes) -> Interface | None:
+        """The zone of one of a connection's addresses, if it needs one."""
+        return connection.interface if needs_zone(address) else None
+
+    # --- options
+
+    def take_error(self) -> int:
+        """SO_ERROR: what ended the connection, or the attempt to connect."""
+        return 0 if self._connection is None else self._connection.take_error()
+
+    def settings_changed(self) -> None:
+        """Pass the IP options on to the connection, and SO_REUSEADDR to the port."""
+        settings = self.settings
+        if self._binding is not None:
+            self._binding.reuse = settings.reuse_address
+        connection, listener = self._connection, self._listener
+        if connection is not None:
+            connection.hop_limit = settings.hop_limit_to(connection.local)
+            connection.traffic_class = settings.traffic_class_to(connection.local)
+        if listener is not None:
+            listener.hop_limit = settings.hop_limit_to(listener.address)
+            listener.traffic_class = settings.traffic_class_to(listener.address)
+
+    def configure(self, **changes: Any) -> None:
+        """Change knobs of :attr:`config`. Raises OSError: EINVAL if one is out of bounds."""
+        try:
+            self.config = replace(self.config, **changes)
+        except ConfigError:
+            raise os_error(errno.EINVAL) from None
+        if self._connection is not None:
+            self._connection.configure(self.config)
+        if self._listener is not None:
+            self._listener.config = self.config
+
+    def info(self) -> TcpInfo:
+        """TCP_INFO: the connection as it is now. Raises OSError: ENOTCONN."""
+        self._require_open()
+        if self._connection is None:
+            raise os_error(errno.ENOTCONN)
+        return self._connection.info()
