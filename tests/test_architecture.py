@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("stack", "links", "scenarios")
 FORBIDDEN_IN_THE_CORE = {
-    "fcntl", "select", "selectors", "signal", "socketserver", "ssl", "subprocess", "threading", "time", "multiprocessing",
-    "secrets", "tempfile", "shutil", "pathlib", "io", "logging",
+    "fcntl", "select", "selectors", "signal", "socketserver", "ssl", "subprocess", "threading", "time",
+    "multiprocessing", "secrets", "tempfile", "shutil", "pathlib", "io", "logging",
 }  # fmt: skip
 """Standard modules that stand for a world which the core is not to see."""
 
