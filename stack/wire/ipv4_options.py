@@ -94,12 +94,11 @@ def iterate_options(raw: bytes) -> Iterator[tuple[int, Ipv4Option]]:
     Raises Malformed ``ipv4.bad_option`` with a pointer into ``raw``, if a length or a pointer is impossible
     (RFC 791, RFC 1122 3.2.1.8; as in Linux's ip_options_compile).
     """
-    for at, option in iterate_raw_options(raw, "ipv4.bad_option"):
-        yield at, _interpret(at, option)
+    for at, kind, data in iterate_raw_options(raw, "ipv4.bad_option"):
+        yield at, _interpret(at, kind, data)
 
 
-def _interpret(at: int, option: Option) -> Ipv4Option:
-    kind, data = option.kind, option.data
+def _interpret(at: int, kind: int, data: bytes) -> Ipv4Option:
     if kind in (RECORD_ROUTE, LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE):
         if not data:
             raise Malformed("ipv4.bad_option", at + 1)
@@ -116,7 +115,7 @@ def _interpret(at: int, option: Option) -> Ipv4Option:
         if len(data) != 2:
             raise Malformed("ipv4.bad_option", at + 1)
         return RouterAlertOption(int.from_bytes(data))
-    return option
+    return Option(kind, data)
 
 
 def parse_options(raw: bytes) -> tuple[Ipv4Option, ...]:

@@ -27,8 +27,8 @@ class Option:
         return bytes((self.kind, 2 + len(self.data))) + self.data
 
 
-def iterate_options(raw: bytes, reason: str) -> Iterator[tuple[int, Option]]:
-    """Each option with its place in ``raw``.
+def iterate_options(raw: bytes, reason: str) -> Iterator[tuple[int, int, bytes]]:
+    """Place in ``raw``, kind and data of each option, as in :class:`Option`.
 
     Raises Malformed with that reason and a pointer into ``raw``, if a length is below 2 or reaches past the
     end.
@@ -38,16 +38,16 @@ def iterate_options(raw: bytes, reason: str) -> Iterator[tuple[int, Option]]:
     while at < end:
         kind = raw[at]
         if kind == END_OF_LIST:
-            yield at, Option(kind, raw[at + 1 :])
+            yield at, kind, raw[at + 1 :]
             return
         if kind == NO_OPERATION:
-            yield at, Option(kind)
+            yield at, kind, b""
             at += 1
             continue
         following = at + raw[at + 1] if at + 1 < end else at
         if not at + 2 <= following <= end:
             raise Malformed(reason, min(at + 1, end - 1))
-        yield at, Option(kind, raw[at + 2 : following])
+        yield at, kind, raw[at + 2 : following]
         at = following
 
 

@@ -148,7 +148,7 @@ def parse_options(raw: bytes) -> tuple[Option, ...]:
 
     Raises Malformed ``tcp.bad_option`` if a length is below 2 or reaches past the end (RFC 9293 3.1, MUST-7).
     """
-    return tuple([option for _, option in iterate_options(raw, "tcp.bad_option")])
+    return tuple([Option(kind, data) for _, kind, data in iterate_options(raw, "tcp.bad_option")])
 
 
 @dataclass(slots=True)
@@ -184,12 +184,12 @@ class TcpOptions:
                 options.timestamp = value
                 options.timestamp_echo = echo
                 return options
-        for at, option in iterate_options(raw, "tcp.bad_option"):
-            options._take(at, option)
+        for at, kind, data in iterate_options(raw, "tcp.bad_option"):
+            if kind > NO_OPERATION:
+                options._take(at, kind, data)
         return options
 
-    def _take(self, at: int, option: Option) -> None:
-        kind, data = option.kind, option.data
+    def _take(self, at: int, kind: int, data: bytes) -> None:
         size = len(data)
         if kind == TIMESTAMPS and size == 8:
             self.timestamp, self.timestamp_echo = _WORDS.unpack(data)
@@ -203,8 +203,8 @@ class TcpOptions:
             self.sack_permitted = True
         elif kind in _INTERPRETED:
             raise Malformed("tcp.bad_option", at + 1)
-        elif kind > NO_OPERATION:
-            self.unknown += (option,)
+        else:
+            self.unknown += (Option(kind, data),)
 
     def build(self) -> bytes:
         """Bytes, padded to a multiple of 4, in the order and alignment of Linux's tcp_options_write.
