@@ -101,7 +101,13 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
     """
     receiver, flags = connection.receiver, segment.flags
     timestamps, value = connection.timestamps, segment.timestamp
-    if timestamps is not None and value is not None and not flags & RST and timestamps.is_old(value, now):
+    if (
+        timestamps is not None
+        and value is not None
+        and not flags & RST
+        and timestamps.is_old(value, now)
+        and not _is_overtaken_ack(connection, segment)
+    ):
         connection.drop("tcp.paws")
         connection.answer_unacceptable(segment)
         return False
@@ -115,6 +121,19 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
     elif not flags & RST:
         connection.answer_unacceptable(segment)
     return False
+
+
+def _is_overtaken_ack(connection: Connection, segment: Segment) -> bool:
+    """An ACK without data that a later segment has overtaken: old, but nothing that PAWS is there to keep out.
+
+    As Linux's tcp_disordered_ack(): its SACK blocks may be news, and it is not worth an ACK in return.
+    """
+    return (
+        not segment.length
+        and not segment.flags & (SYN | FIN)
+        and segment.sequence == connection.receiver.rcv_nxt
+        and segment.acknowledgment <= connection.sender.snd_una
+    )
 
 
 def _reset_arrives(connection: Connection, segment: Segment) -> None:

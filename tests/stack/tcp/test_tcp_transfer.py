@@ -254,6 +254,18 @@ def test_an_old_timestamp_is_rejected() -> None:
     assert script.host.counters["tcp.paws"] == 1
 
 
+def test_an_ack_that_was_overtaken_is_no_intruder() -> None:
+    """Reordering delays pure ACKs; PAWS would answer each with another ACK (Linux tcp_disordered_ack)."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1000)
+    connection.send(bytes(3000))
+    script.sent()
+    script.send(".", 1, 2897, timestamp=1002)
+    script.send(".", 1, 1449, timestamp=1001)
+    script.expect_nothing()
+    assert script.host.counters["tcp.paws"] == 0
+
+
 def test_late_delivery_from_the_queue_is_not_subject_to_paws() -> None:
     """A segment that was SACKed with an older timestamp must not be dropped when its turn comes."""
     script = Script(timestamps=True)
