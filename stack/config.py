@@ -220,6 +220,13 @@ class TcpConfig(Section):
         15, "R2: retransmissions of one segment before the connection is given up (Linux tcp_retries2).",
         unit="retransmissions", low=1, high=255,
     )  # fmt: skip
+    orphan_retries: int = knob(
+        8,
+        "As retries and window probes, once the application has closed (Linux tcp_orphan_retries).",
+        unit="retransmissions",
+        low=1,
+        high=255,
+    )
     syn_retries: int = knob(
         6, "Retransmissions of a SYN (Linux tcp_syn_retries).", unit="retransmissions", low=0, high=255
     )

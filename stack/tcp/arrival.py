@@ -21,9 +21,13 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
         _in_synchronized_state(connection, segment)
     if connection.state is State.CLOSED:
         return
+    receiver = connection.receiver
+    if receiver.ack_due and len(receiver.out_of_order):
+        # Its SACK blocks would find no room in a full segment (RFC 2018 4).
+        connection.send_ack()
     if connection.synchronized and connection.state is not State.TIME_WAIT:
         connection.output()
-    if connection.receiver.ack_due:
+    if receiver.ack_due:
         connection.send_ack()
     if connection.changed:
         connection.changed = False
@@ -78,13 +82,16 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     if not flags & ACK:
         connection.drop("tcp.no_ack")
         return
-    connection.heard(now)
-    timestamps, value = connection.timestamps, segment.timestamp
-    if timestamps is not None and value is not None and segment.sequence <= connection.receiver.last_ack_sent:
-        # RFC 7323 4.3 (2)
-        timestamps.remember(value, now)
+    in_sequence = segment.sequence <= connection.receiver.last_ack_sent
+    if flags & SYN:
+        # What follows a SYN in the same segment begins one number later.
+        segment.sequence += 1
     if not _ack_arrives(connection, segment, now):
         return
+    connection.heard(now)
+    if in_sequence and connection.timestamps is not None and segment.timestamp is not None:
+        # RFC 7323 4.3 (2); after the ACK, so that a stranger who does not know it changes nothing.
+        connection.timestamps.remember(segment.timestamp, now)
     if segment.length:
         _text_arrives(connection, segment, now)
     if flags & FIN and connection.state is not State.CLOSED:

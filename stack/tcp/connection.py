@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _HEADER = 20
 _CHECKSUM_AT = 16
 _TIMESTAMP_OPTION = 12
+_INCARNATION_DISTANCE = 65537
 _DEFAULT_MSS = {4: 536, 16: 1220}
 """What a peer that sends no MSS option takes (RFC 9293 3.7.1)."""
 _IP_HEADER = {4: 20, 16: 40}
@@ -49,7 +50,7 @@ class Connection:
 
     __slots__ = (
         "_alarm",
-        "_challenged_at",
+        "_answered_at",
         "_last_heard",
         "_mtu",
         "_path",
@@ -92,7 +93,9 @@ class Connection:
         config: TcpConfig,
         path: Path,
         interface: Interface | None = None,
+        after: int | None = None,
     ) -> None:
+        """``after`` is the SND.NXT of an earlier incarnation, which the initial sequence number must exceed."""
         self.tcp = tcp
         self.interface = interface
         """The only one that it may use: the zone of its link-local addresses (RFC 4007 6), or the user's choice."""
@@ -120,6 +123,9 @@ class Connection:
         self.snd_shift = 0
         self.sack = config.sack
         iss, offset = tcp.initial_sequence(key)
+        if after is not None:
+            # RFC 1122 4.2.2.13, by the distance that Linux keeps.
+            iss = max(widen(iss, after), after + _INCARNATION_DISTANCE)
         self.timestamps: Timestamps | None = Timestamps(offset) if config.timestamps else None
         self._path = path
         self._mtu = path.mtu
@@ -129,7 +135,7 @@ class Connection:
         self._alarm = Alarm(self.clock, self._alarm_goes_off)
         self._probes = 0
         self._last_heard = self.clock.now()
-        self._challenged_at: int | None = None
+        self._answered_at: int | None = None
         self.sender = Sender(self, iss, self.offered_mss)
         self.receiver = Receiver(self)
         self.receiver.window.mss = self.offered_mss
@@ -160,8 +166,8 @@ class Connection:
         self.sender.send_syn(SYN)
 
     def send(self, data: Buffer) -> int:
-        """Queue data; returns how many octets were taken, 0 if the buffer is full."""
-        taken = self.sender.write(data)
+        """Queue data; returns how many octets were taken, 0 if the buffer is full or our half is closed."""
+        taken = 0 if self.sender.closing else self.sender.write(data)
         if taken and self.synchronized:
             self.output()
         return taken
@@ -194,7 +200,10 @@ class Connection:
 
     def shutdown_receive(self) -> None:
         """Nobody will read any more; what arrives is acknowledged and thrown away."""
-        self.receiver.shut()
+        receiver = self.receiver
+        receiver.shut()
+        if self.synchronized and receiver.window.should_update(receiver.rcv_nxt, 0):
+            self.send_ack()
 
     def close(self) -> None:
         """The application has gone; the connection ends in the background.
@@ -205,7 +214,7 @@ class Connection:
         self.notify = _nobody
         if self.state is State.SYN_SENT:
             self.forget()
-        elif self.receiver.queue.length:
+        elif self.receiver.queue.length and self.state is not State.TIME_WAIT:
             self.abort()
         elif self.state is State.FIN_WAIT_2:
             self._alarm.set_later(self.config.fin_wait_2)
@@ -225,14 +234,14 @@ class Connection:
 
     def configure(self, config: TcpConfig) -> None:
         """Other knobs from now on: what setsockopt() changes."""
-        was_nodelay = self.config.nodelay
-        if config.receive_buffer != self.config.receive_buffer:
-            self.receiver.window.limit = config.receive_buffer
-        self.config = config
-        if self.synchronized:
-            if config.nodelay and not was_nodelay:
+        before, self.config = self.config, config
+        self.receiver.window.configure(config)
+        if config.congestion != before.congestion:
+            self.sender.change_congestion_control()
+        if self.synchronized and self.state not in (State.TIME_WAIT, State.CLOSED):
+            if config.nodelay and not before.nodelay:
                 self.output()
-            if self.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+            if not (self.orphaned and self.state is State.FIN_WAIT_2):
                 self._start_keepalive()
 
     def info(self) -> TcpInfo:
@@ -278,11 +287,11 @@ class Connection:
 
     def enter_time_wait(self) -> None:
         """RFC 9293 3.6.1; the timer starts anew for each FIN that comes again."""
+        self._alarm.set_later(self.config.time_wait)
         if self.state is not State.TIME_WAIT:
             self.enter(State.TIME_WAIT)
             self.sender.alarm.cancel()
             self.tcp.in_time_wait(self)
-        self._alarm.set_later(self.config.time_wait)
 
     def wait_for_fin(self) -> None:
         """Our FIN has been acknowledged; nobody waits for the peer's for ever (Linux tcp_fin_timeout)."""
@@ -324,7 +333,7 @@ class Connection:
             return self.config.syn_retries
         if self.state is State.SYN_RECEIVED:
             return self.config.synack_retries
-        return self.config.retries
+        return min(self.config.retries, self.config.orphan_retries) if self.orphaned else self.config.retries
 
     def timed_out(self) -> None:
         """The peer has not answered for too long."""
@@ -341,7 +350,7 @@ class Connection:
     def heard(self, now: int) -> None:
         """An acceptable segment arrived."""
         self._last_heard = now
-        self._probes = 0
+        self._probes = self.soft_error = 0
 
     def _start_keepalive(self) -> None:
         if self.config.keepalive:
@@ -350,9 +359,9 @@ class Connection:
             self._alarm.stop()
 
     def _alarm_goes_off(self) -> None:
-        if self.state in (State.TIME_WAIT, State.FIN_WAIT_2):
+        if self.state is State.TIME_WAIT or (self.state is State.FIN_WAIT_2 and self.orphaned):
             self.forget()
-        elif self.state in (State.ESTABLISHED, State.CLOSE_WAIT):
+        elif self.config.keepalive:
             self._keep_alive()
 
     def _keep_alive(self) -> None:
@@ -361,7 +370,9 @@ class Connection:
         due = self._last_heard + config.keepalive_idle
         if due > self.clock.now() or self.sender.queued:
             self._alarm.set(max(due, self.clock.now() + config.keepalive_interval))
-        elif self._probes >= config.keepalive_probes:
+        elif self._probes >= config.keepalive_probes or (
+            self._probes and self.user_timeout_passed(self.clock.now() - self._last_heard)
+        ):
             self.send_reset()
             self.timed_out()
         else:
@@ -477,8 +488,8 @@ class Connection:
         self.tcp.send_reset(segment, self._path, self.key)
 
     def challenge(self) -> None:
-        """A challenge ACK (RFC 5961), as often as the host's limit allows."""
-        if self.tcp.may_challenge():
+        """A challenge ACK (RFC 5961): as often as the limits of the connection and of the host allow."""
+        if self._may_answer() and self.tcp.may_challenge():
             self.send_ack()
 
     def answer_unacceptable(self, segment: Segment) -> None:
@@ -487,14 +498,15 @@ class Connection:
         If it has no data, not too often, or two confused peers would answer each other for ever (Linux
         tcp_invalid_ratelimit).
         """
-        now = self.clock.now()
-        if (
-            segment.length
-            or self._challenged_at is None
-            or now - self._challenged_at >= self.config.invalid_ack_interval
-        ):
-            self._challenged_at = now
+        if segment.length or self._may_answer():
             self.send_ack()
+
+    def _may_answer(self) -> bool:
+        now = self.clock.now()
+        if self._answered_at is not None and now - self._answered_at < self.config.invalid_ack_interval:
+            return False
+        self._answered_at = now
+        return True
 
     def drop(self, reason: str) -> None:
         """Count what was discarded."""

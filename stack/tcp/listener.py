@@ -63,8 +63,8 @@ class Listener:
         """The connection that has waited longest, or None."""
         return self._accept_queue.popleft() if self._accept_queue else None
 
-    def segment_arrives(self, segment: Segment, packet: Packet) -> None:
-        """RFC 9293 3.10.7.2."""
+    def segment_arrives(self, segment: Segment, packet: Packet, after: int | None) -> None:
+        """RFC 9293 3.10.7.2; ``after`` as for :meth:`Tcp.create <stack.tcp.protocol.Tcp.create>`."""
         tcp = self._tcp
         if segment.flags & RST:
             tcp.host.drop("tcp.reset_to_listener", packet.frame)
@@ -77,12 +77,12 @@ class Listener:
         elif len(self._half_open) >= self.config.syn_backlog:
             tcp.host.drop("tcp.syn_overflow", packet.frame)
         else:
-            self._receive_syn(segment, packet)
+            self._receive_syn(segment, packet, after)
 
-    def _receive_syn(self, segment: Segment, packet: Packet) -> None:
+    def _receive_syn(self, segment: Segment, packet: Packet, after: int | None) -> None:
         assert segment.options is not None
         key = (packet.destination, self.port, packet.source, segment.source_port)
-        connection = self._tcp.create(key, self.config, packet.interface)
+        connection = self._tcp.create(key, self.config, packet.interface, after)
         if connection is None:
             return
         connection.listener = self

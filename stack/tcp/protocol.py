@@ -56,7 +56,7 @@ class Tcp(Protocol):
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._time_wait: dict[Connection, None] = {}
         self._secret = host.random.getrandbits(128).to_bytes(16)
-        self._second = 0
+        self._second = -1
         self._challenges = 0
 
     @property
@@ -161,7 +161,9 @@ class Tcp(Protocol):
             connection.forget()
         listener = self._find_listener(packet.destination, header.destination_port)
         if listener is not None:
-            listener.segment_arrives(segment, packet)
+            listener.segment_arrives(
+                segment, packet, None if connection is None else connection.sender.snd_nxt
+            )
         else:
             self.host.drop("tcp.no_connection", packet.frame)
             self.reset(segment, packet)
@@ -201,15 +203,20 @@ class Tcp(Protocol):
 
     # -- for connections and listeners -------------------------------------------------------------
 
-    def create(self, key: Key, config: TcpConfig, interface: Interface) -> Connection | None:
-        """A connection for a SYN that came in through ``interface``; None if there is no way back."""
+    def create(
+        self, key: Key, config: TcpConfig, interface: Interface, after: int | None
+    ) -> Connection | None:
+        """A connection for a SYN that came in through ``interface``; None if there is no way back.
+
+        ``after`` is the SND.NXT of the incarnation in TIME-WAIT that it replaces, if there was one.
+        """
         zone = interface if is_link_local(key[2]) else None
         try:
             path = self.host.path(key[2], source=key[0], interface=zone)
         except OSError:
             self.host.drop("tcp.no_path")
             return None
-        connection = Connection(self, key, config, path, zone)
+        connection = Connection(self, key, config, path, zone, after)
         self._connections[key] = connection
         return connection
 
@@ -234,14 +241,19 @@ class Tcp(Protocol):
         return (clock + int.from_bytes(digest[:4])) & MASK, int.from_bytes(digest[4:])
 
     def may_challenge(self) -> bool:
-        """The limit of challenge ACKs per second, over all connections (RFC 5961 7)."""
+        """The limit of challenge ACKs per second, over all connections (RFC 5961 7).
+
+        Drawn anew each second between a half and one and a half of the knob, as in Linux: a fixed number could be
+        counted by a stranger to learn which guesses were right (CVE-2016-5696).
+        """
         second = self.host.clock.now() // SECOND
         if second != self._second:
             self._second = second
-            self._challenges = 0
-        if self._challenges >= self.host.config.tcp.challenge_acks:
+            limit = self.host.config.tcp.challenge_acks
+            self._challenges = limit // 2 + self.host.random.randrange(limit + 1)
+        if self._challenges <= 0:
             return False
-        self._challenges += 1
+        self._challenges -= 1
         return True
 
     def reset(self, segment: Segment, packet: Packet) -> None:

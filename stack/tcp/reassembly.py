@@ -36,9 +36,9 @@ class Reassembly:
         if gaps and len(self._starts) + len(gaps) > self._limit:
             return False
         for gap_start, gap_end in gaps:
-            whole = gap_start == start and gap_end == end
-            piece = data if whole else memoryview(data)[gap_start - start : gap_end - start]
-            self._pieces[gap_start] = piece
+            piece = memoryview(data)[gap_start - start : gap_end - start]
+            # A small piece must not keep the whole of a large frame alive.
+            self._pieces[gap_start] = piece if 2 * len(piece) >= len(data) else bytes(piece)
             insort(self._starts, gap_start)
         self._report(self.ranges.add(start, end))
         return True

@@ -76,7 +76,8 @@ class Receiver:
         sequence, payload = segment.sequence, segment.payload
         end = sequence + segment.length
         if segment.length > self.largest_segment:
-            self.largest_segment = segment.length
+            # What a link has joined is still several segments to be acknowledged.
+            self.largest_segment = min(segment.length, self._connection.offered_mss)
         self._measure(segment, now)
         if end <= self.rcv_nxt:
             self.ack_due = True
@@ -107,7 +108,7 @@ class Receiver:
         timestamps = self._connection.timestamps
         if timestamps is None:
             self.window.arrived(self.rcv_nxt, now)
-        elif segment.timestamp_echo != self._last_echo and segment.length == self.largest_segment:
+        elif segment.timestamp_echo != self._last_echo and segment.length >= self.largest_segment:
             self._last_echo = segment.timestamp_echo
             self.window.measured(max(timestamps.elapsed(segment.timestamp_echo, now), MILLISECOND))
 

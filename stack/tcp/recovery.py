@@ -28,9 +28,9 @@ class Recovery:
     __slots__ = (
         "_board",
         "_config",
-        "_congestion",
         "_rescued",
         "_searched",
+        "congestion",
         "duplicate_acks",
         "phase",
         "point",
@@ -39,7 +39,7 @@ class Recovery:
 
     def __init__(self, board: Scoreboard, congestion: CongestionControl, config: TcpConfig) -> None:
         self._board = board
-        self._congestion = congestion
+        self.congestion = congestion
         self._config = config
         self.sack = False
         """The peer sends SACK blocks."""
@@ -56,7 +56,7 @@ class Recovery:
         """Octets believed to be in the network (RFC 6675 4)."""
         pipe = self._board.in_flight
         if self.duplicate_acks and not self.sack:
-            pipe -= min(self.duplicate_acks * self._congestion.mss, pipe)
+            pipe -= min(self.duplicate_acks * self.congestion.mss, pipe)
         return pipe
 
     def duplicate_ack(self) -> None:
@@ -81,13 +81,13 @@ class Recovery:
             self.point = snd_nxt
             self._searched = 0
             self._rescued = False
-            self._congestion.congestion_event(now)
+            self.congestion.congestion_event(now)
             return True
         return newly_lost > 0 and not self.sack
 
     def timeout(self, snd_nxt: int, now: int, *, first: bool) -> None:
         """The retransmission timer went off: everything out there is lost (RFC 5681 3.1, RFC 6675 5.1)."""
-        self._congestion.timeout(now, first=first)
+        self.congestion.timeout(now, first=first)
         self.phase = Phase.LOSS
         self.point = snd_nxt
         self.duplicate_acks = 0
@@ -123,10 +123,11 @@ class Recovery:
             return 0
         threshold = self._config.duplicate_acks
         if self.sack:
-            frontier = lost_frontier(board, threshold, self._congestion.mss)
+            frontier = lost_frontier(board, threshold, self.congestion.mss)
             return board.mark_lost_below(frontier, snd_una) if frontier is not None else 0
         if self.phase is Phase.RECOVERY:
             return board.mark_lost(board.first) if partial_ack else 0
-        if self.duplicate_acks >= threshold and self.phase is Phase.OPEN:
+        if self.duplicate_acks >= threshold and self.phase is Phase.OPEN and snd_una > self.point:
+            # "Covers more than recover": duplicates that our own go-back-N caused begin nothing (RFC 6582 3.2).
             return board.mark_lost(board.first)
         return 0

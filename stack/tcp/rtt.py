@@ -20,6 +20,7 @@ class RttEstimator:
         "_peak",
         "_round_end",
         "backoff",
+        "initial",
         "latest",
         "minimum",
         "srtt",
@@ -28,6 +29,8 @@ class RttEstimator:
 
     def __init__(self, config: TcpConfig) -> None:
         self._config = config
+        self.initial = config.initial_rto
+        """The RTO before the first sample (ns)."""
         self.srtt = 0
         """SRTT; 0 before the first sample."""
         self.variance = 0
@@ -44,12 +47,16 @@ class RttEstimator:
     def rto(self) -> int:
         """The retransmission timeout, backed off."""
         config = self._config
-        base = self.srtt + self.variance if self.srtt else config.initial_rto
+        base = self.srtt + self.variance if self.srtt else self.initial
         return min(base << min(self.backoff, 40), config.max_rto)
 
     def sample(self, rtt: int, snd_una: int, snd_nxt: int) -> None:
-        """One measurement, of a segment that was sent once or whose echo tells which transmission (Karn's rule)."""
+        """One measurement, of a segment that was sent once or whose echo tells which transmission.
+
+        Only that ends the backoff, too: both halves of Karn's rule (RFC 6298 3 and 5).
+        """
         rtt = max(rtt, 1)
+        self.backoff = 0
         floor = self._config.min_rto
         self.latest = rtt
         if not self.minimum or rtt < self.minimum:

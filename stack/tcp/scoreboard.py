@@ -147,7 +147,10 @@ class Scoreboard:
         if newest is not None and newest.transmissions == 1:
             result.newest = newest
         self._head = head
-        if head >= _COMPACT and head * 2 >= len(segments):
+        if head == len(segments):
+            segments.clear()
+            self._head = 0
+        elif head >= _COMPACT and head * 2 >= len(segments):
             del segments[:head]
             self._head = 0
         if self.sacked_bytes or len(self.sacked):

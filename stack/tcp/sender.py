@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stack.clock import Alarm
+from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.congestion import ALGORITHMS
@@ -17,15 +17,20 @@ from stack.wire.tcp import ACK, FIN, PSH, SYN
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
+_RTO_AFTER_LOST_SYN = 3 * SECOND
+"""RFC 6298 5.7: if the SYN was lost and there is no measurement."""
+
 
 class Sender:
     """SND of RFC 9293 3.3.1: what is queued, what is out, and when the next segment may go."""
 
     __slots__ = (
+        "_blocked_since",
         "_connection",
         "_cwnd_limited",
         "_max_flight",
         "_max_window",
+        "_persists",
         "_small_end",
         "_unsent",
         "_window_round_end",
@@ -39,7 +44,7 @@ class Sender:
         "iss",
         "last_sent",
         "mss",
-        "persists",
+        "probes",
         "recovery",
         "retries",
         "rtt",
@@ -69,8 +74,11 @@ class Sender:
         self.alarm = Alarm(connection.clock, self._alarm)
         self.retries = 0
         """Consecutive expiries of the retransmission timer."""
-        self.persists = 0
+        self.probes = 0
         """Unanswered window probes."""
+        self._persists = 0
+        """Expiries of the persist timer since something could be sent."""
+        self._blocked_since = 0
         self.fin_sent = False
         self.bytes_acked = 0
         self.bytes_retransmitted = 0
@@ -140,10 +148,14 @@ class Sender:
         """
         config = self._connection.config
         self.mss = mss
+        if self.segments_retransmitted and not self.rtt.srtt:
+            self.rtt.initial = max(self.rtt.initial, _RTO_AFTER_LOST_SYN)
+        self.rtt.backoff = 0
         window = 1 if self.segments_retransmitted > 1 else config.initial_window
         self.congestion = ALGORITHMS[config.congestion](mss, window)
         self.recovery = Recovery(self.board, self.congestion, config)
         self.recovery.sack = self._connection.sack
+        self.recovery.point = self.iss
         self._small_end = self._window_round_end = self.snd_nxt
         self.last_sent = self._connection.clock.now()
 
@@ -163,6 +175,13 @@ class Sender:
             if self.snd_wnd > self._max_window:
                 self._max_window = self.snd_wnd
 
+    def change_congestion_control(self) -> None:
+        """Another algorithm from now on, with the window that there is (TCP_CONGESTION)."""
+        before, config = self.congestion, self._connection.config
+        self.congestion = ALGORITHMS[config.congestion](self.mss, config.initial_window)
+        self.congestion.cwnd, self.congestion.ssthresh = before.cwnd, before.ssthresh
+        self.recovery.congestion = self.congestion
+
     # -- acknowledgments ---------------------------------------------------------------------------
 
     @property
@@ -177,15 +196,15 @@ class Sender:
         before_window = self.snd_wnd
         advanced = ack - self.snd_una
         self._update_window(segment, scale)
-        self.persists = 0
+        self.probes = 0
         if advanced:
             acked = board.acknowledge(ack)
             self.snd_una = ack
             self.bytes_acked += advanced
             self._measure(segment, acked, now)
-            self.retries = self.rtt.backoff = 0
+            self.retries = 0
             if len(board):
-                self.alarm.set(now + self.rtt.rto)
+                self._start_retransmission_timer(now)
             else:
                 self.alarm.stop()
             segments, delivered = acked.segments or 1, acked.delivered
@@ -198,8 +217,11 @@ class Sender:
             and self.snd_wnd == before_window
         ):  # fmt: skip
             recovery.duplicate_ack()
-        if advanced and recovery.phase is not Phase.RECOVERY and self._window_was_used():
-            self.congestion.acknowledged(delivered, now, self.rtt.srtt)
+        if advanced and recovery.phase is not Phase.RECOVERY:
+            if self._window_was_used():
+                self.congestion.acknowledged(delivered, now, self.rtt.srtt)
+            else:
+                self.congestion.application_limited()
         if recovery.acknowledged(self.snd_una, self.snd_nxt, segments, now):
             lost = recovery.next_retransmission()
             if lost is not None:
@@ -245,7 +267,8 @@ class Sender:
             self._send_new(length, now)
         self._note_window_use(limited)
         if self.alarm.deadline is None and self._is_blocked():
-            self.alarm.set(now + self._persist_delay())
+            self._blocked_since = now
+            self._start_persist_timer(now)
 
     def _next_length(self) -> int:
         """Octets of the next new segment, 0 for a bare FIN, -1 if nothing new may be sent."""
@@ -286,10 +309,12 @@ class Sender:
         self._emit(SentSegment(start, end, payload, flags, now))
 
     def _emit(self, segment: SentSegment) -> None:
-        if not len(self.board):
-            self.alarm.set(segment.sent_at + self.rtt.rto)
+        first = not len(self.board)
         self.board.append(segment)
         self.snd_nxt = segment.end
+        self._persists = 0
+        if first:
+            self._start_retransmission_timer(segment.sent_at)
         self.last_sent = segment.sent_at
         self._connection.transmit(segment.start, segment.flags, segment.payload)
 
@@ -332,9 +357,21 @@ class Sender:
         """Something waits, and no acknowledgment will come to set it free."""
         return not len(self.board) and bool(self._unsent.length or (self.closing and not self.fin_sent))
 
-    def _persist_delay(self) -> int:
+    def _start_retransmission_timer(self, now: int) -> None:
+        """RFC 6298 5.1, 5.3; no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout)."""
+        deadline = now + self.rtt.rto
+        limit = self._connection.config.user_timeout
+        if limit:
+            deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
+        self.alarm.set(deadline)
+
+    def _start_persist_timer(self, now: int) -> None:
         """The first probe after an RTO, then doubling (RFC 9293 3.8.6.1)."""
-        return min(self.rtt.rto << min(self.persists, 40), self._connection.config.max_rto)
+        config = self._connection.config
+        deadline = now + min(self.rtt.rto << min(self._persists, 40), config.max_rto)
+        if config.user_timeout:
+            deadline = min(deadline, max(self._blocked_since + config.user_timeout, now + MILLISECOND))
+        self.alarm.set(deadline)
 
     def _alarm(self) -> None:
         self._connection.refresh_path()
@@ -348,7 +385,7 @@ class Sender:
         connection = self._connection
         now = connection.clock.now()
         first = self.board.first
-        shut = connection.synchronized and not self.snd_wnd
+        shut = connection.synchronized and not self.snd_wnd and not connection.orphaned
         if not (shut and connection.heard_since(now - connection.config.max_rto)):
             # A peer that shut its window over data in flight, and answers, is not dead (RFC 9293 3.8.6, SHLD-17).
             self.retries += 1
@@ -356,17 +393,17 @@ class Sender:
             connection.timed_out()
             return
         if connection.synchronized:
-            timed_out_before = self.recovery.phase is Phase.LOSS and first.transmissions > 1
-            self.recovery.timeout(self.snd_nxt, now, first=not timed_out_before)
+            self.recovery.timeout(self.snd_nxt, now, first=self.retries <= 1)
         self.rtt.backoff += 1
         self._retransmit(first, now)
-        self.alarm.set(now + self.rtt.rto)
+        self._start_retransmission_timer(now)
 
     def _persist_timeout(self) -> None:
         """Something waits and nothing is out: the window is shut, or too small to be worth a segment.
 
         A small window is used after all (the override timeout of RFC 9293 3.8.6.2.1); a shut one is probed, for ever
-        as long as the peer answers (3.8.6.1). The probe is an octet that was acknowledged before, as in Linux.
+        as long as the peer answers (3.8.6.1) and there is a user to wait for it. The probe is an octet that was
+        acknowledged before, as in Linux.
         """
         connection = self._connection
         now = connection.clock.now()
@@ -374,13 +411,16 @@ class Sender:
         if window > 0 and self._unsent.length:
             self._send_new(min(window, self._unsent.length, self.mss), now)
             return
-        self.persists += 1
-        silent = self.persists * self.rtt.rto
-        if self.persists > connection.config.retries or connection.user_timeout_passed(silent):
+        self.probes += 1
+        self._persists += 1
+        unanswered = self._persists if connection.orphaned else self.probes
+        if unanswered > connection.retry_limit or (
+            self.probes > 1 and connection.user_timeout_passed(now - self._blocked_since)
+        ):
             connection.timed_out()
             return
         connection.send_probe()
-        self.alarm.set(now + self._persist_delay())
+        self._start_persist_timer(now)
 
     # -- path MTU ----------------------------------------------------------------------------------
 

@@ -40,7 +40,9 @@ class Timestamps:
         return not self._is_outdated(now) and widen(value, self.recent) < self.recent
 
     def remember(self, value: int, now: int) -> None:
-        """Take over a peer's timestamp that passed :meth:`is_old` (RFC 7323 4.3 (2))."""
+        """Take over a peer's timestamp, unless it is older than what we have (RFC 7323 4.3 (2))."""
+        if self.is_old(value, now):
+            return
         self.recent = value if self._is_outdated(now) else widen(value, self.recent)
         self._recent_at = now
 

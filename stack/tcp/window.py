@@ -45,6 +45,13 @@ class ReceiveWindow:
         self._rtt_since: int | None = None
         self._rtt_edge = 0
 
+    def configure(self, config: TcpConfig) -> None:
+        """Other knobs; a buffer whose size is set by hand has that size, whatever it had grown to."""
+        fixed = not config.moderate_receive_buffer
+        if fixed or config.receive_buffer != self._config.receive_buffer:
+            self.limit = config.receive_buffer
+        self._config = config
+
     def begin(self, rcv_nxt: int) -> None:
         """The first window, which no SYN scales."""
         self._copied_round = _FIRST_ROUND_SEGMENTS * self.mss

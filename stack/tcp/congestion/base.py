@@ -46,6 +46,9 @@ class CongestionControl(ABC):
         self.cwnd += grown
         return octets - grown
 
+    def application_limited(self) -> None:  # noqa: B027  (most algorithms have nothing to do)
+        """Something was acknowledged, but the window was not what held the sender back."""
+
     @abstractmethod
     def avoid_congestion(self, octets: int, now: int, rtt: int) -> None:
         """Grow ``cwnd`` in congestion avoidance."""

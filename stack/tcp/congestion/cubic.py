@@ -32,7 +32,17 @@ def cube_root(value: int) -> int:
 class Cubic(CongestionControl):
     """The window follows a cubic function of the time since the last reduction."""
 
-    __slots__ = ("_credit", "_cwnd_prior", "_epoch", "_est_credit", "_k", "_w_est", "_w_max")
+    __slots__ = (
+        "_credit",
+        "_cwnd_prior",
+        "_epoch",
+        "_est_credit",
+        "_grown_at",
+        "_k",
+        "_w_est",
+        "_w_max",
+        "_was_limited",
+    )
 
     name: ClassVar[str] = "cubic"
 
@@ -41,6 +51,8 @@ class Cubic(CongestionControl):
         self._w_max = 0
         self._cwnd_prior = 0
         self._epoch: int | None = None
+        self._grown_at = 0
+        self._was_limited = False
         self._k = 0
         self._w_est = 0
         self._credit = 0
@@ -56,6 +68,11 @@ class Cubic(CongestionControl):
         if self._epoch is None:
             self._begin_epoch(now)
         assert self._epoch is not None
+        if self._was_limited:
+            # What the application did not use of the epoch is not part of it (RFC 9438 4.2, 5.8).
+            self._epoch += now - self._grown_at
+            self._was_limited = False
+        self._grown_at = now
         self._grow_reno_friendly(octets)
         elapsed = now - self._epoch
         target = min(max(self.w_cubic(elapsed + rtt), self.cwnd), self.cwnd * 3 // 2)
@@ -82,6 +99,10 @@ class Cubic(CongestionControl):
         self._w_max = 0
         self._epoch = None
 
+    def application_limited(self) -> None:
+        """The curve waits until the window is in use again (RFC 9438 5.8)."""
+        self._was_limited = True
+
     def restart(self, window: int) -> None:
         """The time that the connection was idle is not part of an epoch (RFC 9438 4.2)."""
         super().restart(window)
@@ -94,7 +115,8 @@ class Cubic(CongestionControl):
         self._epoch = None
 
     def _begin_epoch(self, now: int) -> None:
-        self._epoch = now
+        self._epoch = self._grown_at = now
+        self._was_limited = False
         self._credit = self._est_credit = 0
         self._w_est = self.cwnd
         if self.cwnd < self._w_max:

@@ -167,6 +167,23 @@ def test_fast_convergence_gives_way_to_newcomers() -> None:
     assert control._w_max == 70 * MSS * 17 // 20
 
 
+def test_cubic_does_not_count_the_time_in_which_the_application_held_back() -> None:
+    """RFC 9438 4.2, 5.8: thirty quiet seconds are not thirty seconds of growth."""
+    control = Cubic(MSS, 100)
+    control.congestion_event(0)
+    now, rtt = 0, 50 * MILLISECOND
+    for _ in range(5):
+        now += rtt
+        control.acknowledged(control.cwnd, now, rtt)
+    before = control.cwnd
+    for _ in range(300):
+        now += 100 * MILLISECOND
+        control.application_limited()
+    now += rtt
+    control.acknowledged(control.cwnd, now, rtt)
+    assert control.cwnd < before * 1.1
+
+
 @given(st.integers(0, 10**60))
 def test_the_cube_root_is_exact(value: int) -> None:
     root = cube_root(value)

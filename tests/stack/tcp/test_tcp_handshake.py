@@ -312,8 +312,8 @@ def test_a_fin_that_overtakes_data_waits_for_them() -> None:
 def test_the_fin_travels_with_the_last_data_and_is_retransmitted() -> None:
     script = Script()
     connection = script.accept()
-    connection.sender.close()
-    connection.send(b"last words")
+    connection.sender.write(b"last words")
+    connection.shutdown()
     script.expect(("FP.", 1, 10, 1))
     script.after(250 * MILLISECOND)
     script.expect(("FP.", 1, 10, 1))
@@ -365,6 +365,73 @@ def test_a_new_syn_reopens_a_connection_in_time_wait() -> None:
     assert connection.state is State.CLOSED
 
 
+def test_a_new_incarnation_begins_beyond_the_old_one() -> None:
+    """RFC 1122 4.2.2.13 (1): even if the old one sent faster than the clock of the initial sequence number."""
+    script = Script()
+    connection = script.accept()
+    connection.sender.congestion.cwnd = 1 << 30
+    for sent in range(1, 3_000_001, 60_000):
+        connection.send(bytes(60_000))
+        script.send(".", 1, sent + 60_000)
+    connection.close()
+    script.send("F.", 1, 3_000_002)
+    script.sent()
+    script.send("S", 1000, 0, mss=1460)
+    (syn,) = script.sent()
+    assert 3_000_002 < syn.sequence < 1 << 31
+
+
+def test_no_time_wait_at_all_leaves_no_timer() -> None:
+    script = Script(time_wait_connections=0)
+    connection = script.accept()
+    connection.close()
+    script.send("F.", 1, 2)
+    assert connection.state is State.CLOSED
+    script.listener.close()
+    assert script.clock.pending == 0
+
+
+def test_close_in_time_wait_with_unread_data_stays_there() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.shutdown()
+    script.send("FP.", 1, 2, b"unread")
+    script.sent()
+    connection.close()
+    script.expect_nothing()
+    assert connection.state is State.TIME_WAIT
+
+
+def test_an_idle_half_closed_connection_is_kept_alive() -> None:
+    """FIN-WAIT-2 of a socket that somebody still reads from is ended by nobody's timer."""
+    script = Script(keepalive=True, keepalive_idle=10 * SECOND)
+    connection = script.accept()
+    connection.shutdown()
+    script.send(".", 1, 2)
+    script.sent()
+    script.after(11 * SECOND)
+    (probe,) = script.sent()
+    assert (probe.sequence, probe.length) == (1, 0)
+    assert connection.state is State.FIN_WAIT_2
+
+
+def test_nothing_is_taken_once_our_half_is_closed() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.shutdown()
+    assert connection.send(b"too late") == 0
+    assert [segment.flags for segment in script.sent()] == ["F."]
+
+
+def test_data_with_the_syn_ack_of_a_simultaneous_open_are_whole() -> None:
+    script = Script()
+    connection = script.connect()
+    script.learn_iss()
+    script.send("S", 0, 0, mss=1460)
+    script.send("S.", 0, 1, b"ABCD", mss=1460)
+    assert connection.receive(10) == b"ABCD"
+
+
 def test_time_wait_connections_are_bounded() -> None:
     script = Script(time_wait_connections=2)
     script.listen()
@@ -405,19 +472,24 @@ def test_a_syn_in_a_connection_is_challenged() -> None:
     for sequence in (0, 1, 500, 10_000_000):
         script.send("S", sequence, 0)
         script.expect((".", 1, 0, 1))
+        script.send("S", sequence, 0)
+        script.expect_nothing()
+        script.after(SECOND)
     assert connection.state is State.ESTABLISHED
 
 
 def test_challenges_are_limited() -> None:
     """RFC 5961 7."""
-    script = Script(challenge_acks=5)
+    script = Script(challenge_acks=10, invalid_ack_interval=0)
     script.accept()
+    counts = []
     for _ in range(20):
-        script.send("S", 500, 0)
-    assert len(script.sent()) == 5
-    script.after(SECOND)
-    script.send("S", 500, 0)
-    assert len(script.sent()) == 1
+        for _ in range(30):
+            script.send("S", 500, 0)
+        counts.append(len(script.sent()))
+        script.after(SECOND)
+    assert all(5 <= count <= 15 for count in counts)
+    assert len(set(counts)) > 3, "a number that can be counted on tells a stranger too much (CVE-2016-5696)"
 
 
 def test_an_ack_of_what_was_never_sent_is_challenged_and_dropped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from stack.clock import MILLISECOND, SECOND
 from stack.tcp.recovery import Phase
 from stack.tcp.state import State
+from tests.stack.tcp.pair import Line, Pair, Stream
 from tests.stack.tcp.scripted import Script
 
 MSS = 1460
@@ -196,6 +198,38 @@ def test_no_sack_blocks_without_sack_permitted() -> None:
     assert ack.sack == []
 
 
+def test_a_super_segment_does_not_stretch_the_acks_that_follow() -> None:
+    """Receive offload may join segments; they are still acknowledged by twos."""
+    script = Script()
+    script.accept()
+    script.send(".", 1, 1, bytes(10 * MSS))
+    script.expect((".", 1, 0, 1 + 10 * MSS))
+    for number in range(10, 30):
+        script.send(".", 1 + number * MSS, 1, bytes(MSS))
+    assert len(script.sent()) == 10
+
+
+def test_a_hole_is_reported_though_there_are_data_to_send() -> None:
+    """RFC 2018 4: SACK blocks need an ACK of their own where a full segment has no room for them."""
+    script = Script()
+    connection = script.accept()
+    connection.send(bytes(100 * MSS))
+    script.sent()
+    script.send(".", 1001, 1 + 2 * MSS, bytes(1000))
+    first, *rest = script.sent()
+    assert (first.length, first.sack) == (0, [(1001, 2001)])
+    assert [segment.length for segment in rest] == [MSS] * 4
+
+
+def test_small_pieces_do_not_keep_large_frames() -> None:
+    script = Script()
+    connection = script.accept()
+    for start in range(100, 40, -1):
+        script.send(".", start, 1, bytes(1400))
+    kept = connection.receiver.out_of_order._pieces.values()
+    assert sum(len(piece.obj) if isinstance(piece, memoryview) else len(piece) for piece in kept) < 6000
+
+
 def test_what_overlaps_counts_once() -> None:
     script = Script()
     connection = script.accept()
@@ -252,6 +286,25 @@ def test_an_old_timestamp_is_rejected() -> None:
     script.send("P.", 4, 1, b"old", timestamp=999)
     assert connection.receive(10) == b"new"
     assert script.host.counters["tcp.paws"] == 1
+
+
+def test_an_overtaken_ack_does_not_turn_the_clock_back() -> None:
+    """RFC 7323 4.3: TS.Recent never goes back, or PAWS would let old duplicates in."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1000)
+    script.send(".", 1, 1, timestamp=2000)
+    script.send(".", 1, 1, timestamp=500)
+    script.send("P.", 1, 1, b"old", timestamp=600)
+    assert connection.available == 0
+
+
+def test_a_stranger_cannot_poison_the_timestamp() -> None:
+    """Only a segment with an acceptable ACK may set TS.Recent: else one blind segment would stop all real ones."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1000)
+    script.send("P.", 1, 1 << 30, b"evil", timestamp=1000 + (1 << 31) - 10)
+    script.send("P.", 1, 1, b"real", timestamp=1001)
+    assert connection.receive(10) == b"real"
 
 
 def test_an_ack_that_was_overtaken_is_no_intruder() -> None:
@@ -354,6 +407,45 @@ def test_new_reno_without_sack() -> None:
     script.send(".", 1, 1 + 10 * MSS)
     assert connection.sender.recovery.phase is Phase.OPEN
     assert connection.sender.congestion.cwnd == 5 * MSS
+
+
+def test_duplicates_of_our_own_making_begin_no_recovery() -> None:
+    """RFC 6582 3.2: only an ACK that covers more than ``recover`` makes duplicates count again."""
+    script = Script(congestion="reno")
+    connection = _fly(script, 10, sack=False)
+    for _ in range(3):
+        script.send(".", 1, 1)
+    script.send(".", 1, 1 + 10 * MSS)
+    connection.send(bytes(5 * MSS))
+    ssthresh = connection.sender.congestion.ssthresh
+    for _ in range(3):
+        script.send(".", 1, 1 + 10 * MSS)
+    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.congestion.ssthresh == ssthresh
+
+
+def test_a_path_that_became_slower_than_the_timeout_is_learnt() -> None:
+    """Karn's rule: the backoff stays until a segment that was sent once has been acknowledged (RFC 6298 5)."""
+    pair = Pair(1, Line(delay=5 * MILLISECOND), Line(delay=5 * MILLISECOND), timestamps=False)
+    client = Stream(pair.client, bytes(2_000_000))
+    pair.clock.advance(SECOND // 20)
+    server = Stream(pair.server, b"")
+    server.step()
+    for link in pair.links:
+        link._line.delay = 400 * MILLISECOND
+    pair.clock.advance(60 * SECOND)
+    assert len(server.received) == 2_000_000
+    assert client.connection.sender.rtt.srtt > 700 * MILLISECOND
+
+
+def test_the_rto_is_three_seconds_after_a_lost_syn() -> None:
+    """RFC 6298 5.7."""
+    script = Script()
+    script.connect()
+    script.learn_iss()
+    script.after(1100 * MILLISECOND)
+    script.send("S.", 0, 1, mss=1460)
+    assert script.connection.info().tcpi_rto == 3_000_000
 
 
 def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
@@ -533,6 +625,99 @@ def test_a_keepalive_probe_is_answered() -> None:
     script.accept()
     script.send(".", 0, 1)
     script.expect((".", 1, 0, 1))
+
+
+def test_probes_of_a_shut_window_back_off_though_they_are_answered() -> None:
+    """RFC 9293 3.8.6.1, SHLD-30."""
+    script = Script()
+    connection = script.accept(window=1000)
+    connection.send(bytes(1000))
+    script.sent()
+    script.send(".", 1, 1001, window=0)
+    connection.send(b"waiting")
+    times = []
+    for _ in range(300):
+        script.after(100 * MILLISECOND)
+        if script.sent():
+            times.append(script.clock.now())
+            script.send(".", 1, 1001, window=0)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    for shorter, longer in pairwise(gaps):
+        assert longer == pytest.approx(2 * shorter, abs=200 * MILLISECOND)
+    assert len(gaps) >= 4
+
+
+def test_a_shut_window_does_not_hold_a_connection_that_nobody_owns() -> None:
+    """A peer that answers probes for ever would keep the buffer for ever (Linux tcp_orphan_retries)."""
+    script = Script(max_rto=2 * SECOND)
+    connection = script.accept(window=1000)
+    connection.send(bytes(1000))
+    script.send(".", 1, 1001, window=0)
+    connection.send(bytes(50_000))
+    connection.close()
+    for _ in range(600):
+        script.after(100 * MILLISECOND)
+        if script.sent():
+            script.send(".", 1, 1001, window=0)
+    assert connection.state is State.CLOSED
+
+
+@pytest.mark.parametrize("shut", [False, True])
+def test_the_user_timeout_is_exact(shut: bool) -> None:
+    """RFC 5482: with data out, and with a window that a dead peer had shut."""
+    script = Script(user_timeout=10 * SECOND)
+    connection = script.accept(window=1000)
+    connection.send(bytes(1000))
+    if shut:
+        script.send(".", 1, 1001, window=0)
+        connection.send(b"waiting")
+    script.after(9900 * MILLISECOND)
+    assert connection.state is State.ESTABLISHED
+    script.after(200 * MILLISECOND)
+    assert connection.take_error() == errno.ETIMEDOUT
+
+
+def test_the_user_timeout_goes_before_the_count_of_keepalives() -> None:
+    """tcp(7): TCP_USER_TIMEOUT overrides keep-alive."""
+    script = Script(keepalive=True, keepalive_idle=10 * SECOND, user_timeout=15 * SECOND)
+    connection = script.accept()
+    script.after(100 * SECOND)
+    assert connection.take_error() == errno.ETIMEDOUT
+
+
+# -- knobs that change under way -------------------------------------------------------------------------
+
+
+def test_a_receive_buffer_that_is_set_by_hand_is_not_tuned() -> None:
+    script = Script()
+    connection = script.accept()
+    connection.configure(replace(connection.config, receive_buffer=16_384, moderate_receive_buffer=False))
+    assert connection.info().tcpi_rcv_space == 16_384
+    sequence = 1
+    for _ in range(500):
+        script.send(".", sequence, 1, bytes(1460))
+        sequence += 1460
+        connection.receive(1 << 20)
+        script.after(MILLISECOND)
+    assert connection.info().tcpi_rcv_space == 16_384
+
+
+def test_the_congestion_control_can_be_changed_under_way() -> None:
+    script = Script()
+    connection = _fly(script)
+    connection.configure(replace(connection.config, congestion="reno"))
+    for last in (2, 3, 4):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    assert connection.sender.congestion.ssthresh == 5 * MSS
+
+
+def test_shutting_the_reading_half_opens_the_window() -> None:
+    script = Script(receive_buffer=4096, moderate_receive_buffer=False)
+    connection = script.accept()
+    script.send(".", 1, 1, bytes(4096))
+    assert script.sent()[-1].window == 0
+    connection.shutdown_receive()
+    assert script.sent()[-1].window == 4096
 
 
 # -- path MTU --------------------------------------------------------------------------------------------
