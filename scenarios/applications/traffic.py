@@ -1,0 +1,32 @@
+"""What every kind of traffic is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from scenarios.applications.flow import Flow
+from stack.host import Host
+
+
+class Traffic(BaseModel, ABC):
+    """The parameters of one kind of traffic, and the two applications that make it.
+
+    Both record what happens in ``flow``. The network's doings never raise out of them: they are results.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    default_port: ClassVar[int]
+    """The port that people would expect."""
+    kind: str
+
+    @abstractmethod
+    async def client(self, host: Host, address: str, port: int, flow: Flow) -> None:
+        """Talk to the server at ``address``; return when all is done or nothing more can be."""
+
+    @abstractmethod
+    async def server(self, host: Host, port: int, flow: Flow) -> None:
+        """Serve on ``port``, over IPv4 and IPv6, until cancelled; then close everything."""
