@@ -1,0 +1,155 @@
+"""TAP and TUN: a network device of the Linux kernel whose other end is this process.
+
+Documented in the kernel's Documentation/networking/tuntap.rst and linux/if_tun.h.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import struct
+from collections import Counter
+from collections.abc import Callable
+
+from links.live.errors import LinkError
+from stack.link import Buffer, Frame, Link, Medium, Offload
+
+DEVICE = "/dev/net/tun"
+MTU_MAX = 65521
+"""The largest MTU that the kernel gives a TAP device (65535 less an Ethernet header)."""
+
+_TUNSETIFF = 0x400454CA
+_IFF_TUN = 0x0001
+_IFF_TAP = 0x0002
+_IFF_NO_PI = 0x1000
+_IFNAMSIZ = 16
+_IFREQ = struct.Struct("16sH22x")
+
+_ETHERNET_OVERHEAD = 14 + 2 * 4  # a header and two 802.1Q tags
+_BATCH = 64  # frames read per wake-up: then whoever else waits for the loop has a turn
+
+
+class TapLink(Link):
+    """One end of a TAP (``Medium.ETHERNET``) or TUN device (``Medium.IP``); the kernel has the other.
+
+    The device is made if there is none of that name, and is gone after :meth:`close`; one that an
+    administrator made persistent is used, and stays. Frames are read when the loop finds the device
+    readable, so a loop must run, and everything happens in its thread. Setting up the kernel's end
+    (up, MTU, addresses) is the business of :class:`links.live.netlink.KernelEnd`.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        medium: Medium = Medium.ETHERNET,
+        mtu: int = 1500,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Open the device ``name``; the kernel chooses a name if it is empty, and fills in a ``%d`` in it.
+
+        Raises LinkError: there is no /dev/net/tun, permission is missing, the name is in use or is
+        none that the kernel takes, or ``mtu`` (bytes) is out of bounds.
+        """
+        self.medium = medium
+        self.mtu = mtu
+        self.offload = Offload()
+        self.received = 0
+        """Frames that the kernel has sent us."""
+        self.sent = 0
+        """Frames that the kernel has taken."""
+        self.drops: Counter[str] = Counter()
+        """Frames that the kernel refused, by the name of the error: ENOBUFS, EIO when it is down, ..."""
+        self.failed: Callable[[LinkError], None] | None = None
+        """Called once if the device is taken away from us."""
+        self._loop = asyncio.get_running_loop() if loop is None else loop
+        self._receive: Callable[[Frame], None] | None = None
+        self._read_size = mtu + (_ETHERNET_OVERHEAD if medium is Medium.ETHERNET else 0)
+        if not 68 <= mtu <= MTU_MAX:
+            raise LinkError(errno.EINVAL, f"an MTU must be 68 to {MTU_MAX} bytes, not {mtu}")
+        self._descriptor, self.name = _open(name, _IFF_TAP if medium is Medium.ETHERNET else _IFF_TUN)
+
+    def attach(self, receive: Callable[[Frame], None]) -> None:
+        """Hand every frame that arrives to ``receive``, from now on."""
+        self._receive = receive
+        if self._descriptor >= 0:
+            self._loop.add_reader(self._descriptor, self._readable)
+
+    def transmit(self, frame: Frame) -> None:
+        """Give one frame to the kernel; what it refuses is counted in :attr:`drops`."""
+        buffers: tuple[Buffer, ...] = (frame.head, frame.payload) if frame.payload else (frame.head,)
+        try:
+            os.writev(self._descriptor, buffers)
+        except OSError as error:
+            self.drops[errno.errorcode[error.errno or errno.EIO]] += 1
+        else:
+            self.sent += 1
+
+    def close(self) -> None:
+        """Give the device back; unless it is persistent, the kernel removes it."""
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _readable(self) -> None:
+        receive = self._receive
+        for _ in range(_BATCH):
+            try:
+                data = os.read(self._descriptor, self._read_size)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._lost(error)
+                return
+            self.received += 1
+            if receive is not None:
+                receive(Frame(data))
+
+    def _lost(self, error: OSError) -> None:
+        self._loop.remove_reader(self._descriptor)
+        if self.failed is not None:
+            reason = "it was removed" if error.errno == errno.EBADFD else error.strerror
+            self.failed(LinkError(error.errno, f"{self.name} can no longer be used: {reason}"))
+
+
+def _open(name: str, flags: int) -> tuple[int, str]:
+    """A non-blocking descriptor of the device, and the name that it has."""
+    if len(os.fsencode(name)) >= _IFNAMSIZ:
+        raise LinkError(errno.EINVAL, f"{name}: a device name has at most {_IFNAMSIZ - 1} bytes")
+    kind = "TAP" if flags == _IFF_TAP else "TUN"
+    try:
+        descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise LinkError(error.errno, _opening_failed(error, kind)) from error
+    try:
+        request = _IFREQ.pack(os.fsencode(name), flags | _IFF_NO_PI)
+        answer = fcntl.ioctl(descriptor, _TUNSETIFF, request)
+    except OSError as error:
+        os.close(descriptor)
+        raise LinkError(error.errno, f"{name}: {_attaching_failed(error, kind)}") from error
+    return descriptor, os.fsdecode(_IFREQ.unpack(answer)[0].rstrip(b"\0"))
+
+
+def _opening_failed(error: OSError, kind: str) -> str:
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return f"a {kind} device needs permission to open {DEVICE}: run as root"
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return f"this machine has no {DEVICE}: load the module tun, or give it to the container"
+        case _:
+            return f"cannot open {DEVICE}: {error.strerror}"
+
+
+def _attaching_failed(error: OSError, kind: str) -> str:
+    match error.errno:
+        case errno.EPERM:
+            return f"making a {kind} device needs root (the capability CAP_NET_ADMIN)"
+        case errno.EBUSY:
+            return f"another process uses this {kind} device"
+        case errno.EINVAL:
+            return f"not a name for a {kind} device, or a device of another kind has it"
+        case _:
+            return f"the kernel refuses to make a {kind} device: {error.strerror}"
