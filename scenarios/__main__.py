@@ -1,0 +1,5 @@
+"""``python -m scenarios`` is ``usernetstack``."""
+
+from scenarios.cli import main
+
+main()

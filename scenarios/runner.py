@@ -1,0 +1,100 @@
+"""Runs a scenario: the same scenario, overrides and seed always come to the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+from links.capture import capture_to
+from scenarios.expectations import judge
+from scenarios.functions import importable
+from scenarios.loading import LoadedScenario, load_scenario
+from scenarios.metrics import FLOW_METRICS, LINK_METRICS
+from scenarios.problems import Problem, ScenarioError
+from scenarios.quantities import Value
+from scenarios.result import FlowOutcome, Result
+from scenarios.timeline import Timeline
+from scenarios.world import World
+
+Tell: TypeAlias = Callable[[int, int], None]
+"""Is told how much virtual time has passed, and how much there is at most (ns)."""
+
+
+def run_scenario(
+    scenario: LoadedScenario | str | Path,
+    seed: int | None = None,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    pcap: Path | None = None,
+    progress: Tell | None = None,
+) -> Result:
+    """Run a scenario to its end in virtual time.
+
+    ``seed`` goes before the scenario's own. ``overrides`` replaces values in the file, by dotted path, with text as
+    it would stand there. ``pcap`` is a file for a capture of all links; neither it nor ``progress`` changes the
+    result.
+
+    Raises:
+        ScenarioError: the scenario is wrong, or the capture cannot be written.
+    """
+    if not isinstance(scenario, LoadedScenario):
+        scenario = load_scenario(scenario, overrides)
+    elif overrides:
+        scenario = load_scenario(scenario.file, {**scenario.overrides, **overrides})
+    seed = scenario.model.seed if seed is None else seed
+    with importable(scenario.directory):
+        world = World(scenario, seed)
+        with world.simulation as simulation, ExitStack() as stack:
+            if pcap is not None:
+                try:
+                    capture = stack.enter_context(capture_to(pcap, simulation.clock))
+                except OSError as error:
+                    problem = Problem(str(pcap), f"cannot be written: {error.strerror}")
+                    raise ScenarioError([problem]) from None
+                for wire in simulation.wires.values():
+                    capture.attach(wire)
+            Timeline(world)
+            world.start_traffic()
+            end = scenario.model.duration
+            report = None if progress is None else lambda now: progress(now, end)
+            simulation.run(until=end, progress=report)
+            return judge(world, _measure(world, seed))
+
+
+def _measure(world: World, seed: int) -> Result:
+    scenario, simulation = world.scenario, world.simulation
+    return Result(
+        scenario=scenario.name,
+        file=scenario.file,
+        seed=seed,
+        overrides=scenario.overrides,
+        digest=simulation.digest.hexdigest(),
+        elapsed=simulation.clock.now(),
+        flows={name: _flow_outcome(world, name) for name in world.flows},
+        links={
+            name: {direction: _link_outcome(world, name, direction) for direction in ("forward", "backward")}
+            for name in simulation.wires
+        },
+        hosts={name: dict(sorted(host.counters.items())) for name, host in simulation.hosts.items()},
+    )
+
+
+def _flow_outcome(world: World, name: str) -> FlowOutcome:
+    flow, traffic = world.flows[name], world.scenario.model.traffic[name]
+    return FlowOutcome(
+        kind=flow.kind,
+        client=traffic.source,
+        server=traffic.target,
+        started=flow.started,
+        finished=flow.finished,
+        expected=flow.expected,
+        metrics={metric: entry.read(flow) for metric, entry in FLOW_METRICS.items()},
+        errors=dict(flow.errors),
+    )
+
+
+def _link_outcome(world: World, name: str, direction: str) -> dict[str, Value | None]:
+    state = world.link(name, direction)
+    return {metric: entry.read(state) for metric, entry in LINK_METRICS.items()}

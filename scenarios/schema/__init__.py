@@ -1,0 +1,1 @@
+"""The shape of a scenario file, as pydantic models: one module per section."""
