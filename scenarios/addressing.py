@@ -24,7 +24,7 @@ class _Given(NamedTuple):
 
 def check_addresses(network: Network, report: Report) -> None:
     """Each address is there once, the networks do not overlap, and who shares a link shares a network."""
-    lans = [(lan, list(_given(lan))) for lan in network.lans()]
+    lans = [(lan, list(_given(lan))) for lan in network.lans]
     first: dict[bytes, _Given] = {}
     for _, every in lans:
         for given in every:

@@ -144,10 +144,11 @@ def endpoints(scenario: LoadedScenario, simulation: Simulation) -> dict[str, End
 
 
 def _address(scenario: LoadedScenario, simulation: Simulation, name: str, flow: AnyFlow) -> str:
-    """An address of the server: where the client comes upon it first, if it has one of the family there."""
-    link = scenario.network.met_from(scenario.network.nodes[flow.source])[flow.target]
+    """An address of the server: at the link at which the client comes upon it, if it has one of the family there."""
+    nodes = scenario.network.nodes
+    link = scenario.network.way(nodes[flow.source], nodes[flow.target])
     addresses = [
-        (card.wire.name != link.name if link is not None else False, len(each.address), each.address)
+        (link is not None and card.wire.name != link.name, len(each.address), each.address)
         for card in simulation.machines[flow.target].cards.values()
         for each in card.addresses
         if flow.family is None or len(each.address) == BYTES[flow.family]

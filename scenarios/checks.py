@@ -106,7 +106,6 @@ class Checker:
             flows=declared.flows,
             links=tuple(dict.fromkeys([*self.network.links, *declared.links])),
             hosts=(*(name for name, node in nodes.items() if not node.is_switch), *wrong),
-            switches=tuple(name for name, node in nodes.items() if node.is_switch),
         )
 
     def _check_settings(self) -> None:
@@ -150,7 +149,7 @@ class Checker:
             self._say((*place, "start"), text)
         if source is None or target is None or not self._whole:
             return
-        if target.name not in self.network.met_from(source):
+        if target is not source and self.network.way(source, target) is None:
             text = f"`{target.name}` is unreachable from `{source.name}`: no links and routers lead there"
             self._say((*place, "to"), text)
 

@@ -19,18 +19,22 @@ def importable(directory: Path) -> Iterator[None]:
     """Let modules that lie beside a scenario be imported; afterwards they are forgotten, as another scenario may
     have others of the same name beside it.
     """
-    before = set(sys.modules)
-    entry = str(directory.resolve())
-    sys.path.insert(0, entry)
+    before = {name.partition(".")[0] for name in sys.modules}
+    entry = directory.resolve()
+    sys.path.insert(0, str(entry))
     try:
         yield
     finally:
-        sys.path.remove(entry)
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file is not None and Path(file).is_relative_to(entry):
+        sys.path.remove(str(entry))
+        for name in list(sys.modules):
+            top = name.partition(".")[0]
+            if top not in before and _is_beside(entry, top):
                 del sys.modules[name]
         importlib.invalidate_caches()
+
+
+def _is_beside(directory: Path, name: str) -> bool:
+    return (directory / f"{name}.py").exists() or (directory / name / "__init__.py").exists()
 
 
 def find_function(name: str) -> Callable[..., Any]:

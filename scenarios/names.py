@@ -43,7 +43,6 @@ class Names:
     links: tuple[str, ...]
     hosts: tuple[str, ...]
     """Machines; switches are not among them."""
-    switches: tuple[str, ...] = ()
 
     def refer(self, path: str) -> Reference:
         """What ``path`` means: ``flow.NAME.METRIC``, ``link.NAME[.forward|.backward].METRIC``,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -71,13 +72,14 @@ class Lan:
     members: list[tuple[NetworkNode, NetworkLink]]
 
 
-@dataclass(slots=True)
+@dataclass
 class Network:
-    """Nodes and links, in the order of the file."""
+    """Nodes and links, in the order of the file; they are all there before anything is asked."""
 
     nodes: dict[str, NetworkNode] = field(default_factory=dict)
     links: dict[str, NetworkLink] = field(default_factory=dict)
 
+    @cached_property
     def lans(self) -> list[Lan]:
         """The networks in the sense of IP, in the order of their first links."""
         result = []
@@ -103,28 +105,37 @@ class Network:
             result.append(Lan(links, members))
         return result
 
-    def neighbours(self, node: NetworkNode) -> set[str]:
-        """The machines that share a network with ``node``."""
-        shared = [lan for lan in self.lans() if any(member is node for member, _ in lan.members)]
-        return {other.name for lan in shared for other, _ in lan.members if other is not node}
-
-    def met_from(self, start: NetworkNode) -> dict[str, NetworkLink | None]:
-        """The machines to which there is a way from ``start``, through routers and switches alone, the nearest
-        first; and each one's link at which the way to it ends (None for ``start`` itself).
-        """
+    @cached_property
+    def _beside(self) -> dict[str, list[Lan]]:
+        """The networks that each machine is on."""
         beside: dict[str, list[Lan]] = {name: [] for name in self.nodes}
-        for lan in self.lans():
+        for lan in self.lans:
             for node, _ in lan.members:
                 beside[node.name].append(lan)
-        met: dict[str, NetworkLink | None] = {start.name: None}
+        return beside
+
+    def neighbours(self, node: NetworkNode) -> set[str]:
+        """The machines that share a network with ``node``."""
+        return {
+            other.name for lan in self._beside[node.name] for other, _ in lan.members if other is not node
+        }
+
+    def way(self, start: NetworkNode, target: NetworkNode) -> NetworkLink | None:
+        """The link of ``target`` at which the way from ``start`` ends that leads over the fewest routers; None
+        if there is no way through routers and switches alone.
+        """
+        met = {start.name}
         frontier = [start]
         for node in frontier:  # grows while it is walked
-            if node is start or node.is_router:
-                for lan in beside[node.name]:
-                    fresh = [(other, link) for other, link in lan.members if other.name not in met]
-                    met.update((other.name, link) for other, link in fresh)
-                    frontier += [other for other, _ in fresh]
-        return met
+            for lan in self._beside[node.name]:
+                for other, link in lan.members:
+                    if other is target:
+                        return link
+                    if other.name not in met:
+                        met.add(other.name)
+                        if other.is_router:
+                            frontier.append(other)
+        return None
 
 
 def assemble(topology: Topology, directory: Path, declared: Declared, report: Report) -> Network:

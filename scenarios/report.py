@@ -90,7 +90,7 @@ def _flow_table(result: Result) -> Table:
         table.add_column(title, no_wrap=title in ("flow", "kind"))
     for metric in shown:
         table.add_column(_COLUMNS[metric], justify="right", no_wrap=True)
-    table.add_column("expectations", justify="right")
+    table.add_column("held", justify="right")
     for name, flow in result.flows.items():
         cells = [_cell(flow, metric) for metric in shown]
         table.add_row(name, flow.kind, flow.client, flow.server, *cells, _held(result, f"flow {name}"))

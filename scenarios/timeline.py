@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from links.impairments.channel import Channel
@@ -10,6 +11,7 @@ from links.impairments.spec import Impairments
 from links.simulated.machine import Machine
 from scenarios.builder import resolve_route
 from scenarios.expression import Condition, compile_condition
+from scenarios.network import lay_over
 from scenarios.problems import Problem, ScenarioError
 from scenarios.schema.events import (
     AddAddress,
@@ -30,6 +32,7 @@ from scenarios.schema.events import (
     Resume,
     Up,
 )
+from scenarios.validation import Mistake
 from scenarios.world import World
 from scenarios.yaml_reader import Place
 from stack.clock import MILLISECOND
@@ -71,7 +74,7 @@ class Timeline:
         """Do it; raises ScenarioError if it cannot be done any more, as things are by now."""
         try:
             if isinstance(event, LinkEvent):
-                self._do_to_link(event)
+                self._do_to_link(event, place)
             elif isinstance(event, HostEvent):
                 self._do_to_host(event, place)
             elif isinstance(event, Partition):
@@ -84,28 +87,48 @@ class Timeline:
 
     # --- links
 
-    def _do_to_link(self, event: LinkEvent) -> None:
+    def _do_to_link(self, event: LinkEvent, place: Place) -> None:
         wire = self._world.simulation.wires[event.link]
         channels = [getattr(wire, direction) for direction in event.directions]
         if isinstance(event, Impair):
-            self._change(channels, event.change)
+            self._impair(channels, event.change, (*place, "change"))
         elif isinstance(event, Up | Down):
-            self._change(channels, {"up": isinstance(event, Up)})
+            self._set(channels, up=isinstance(event, Up))
         elif isinstance(event, Flap):
-            begin = self._clock.now()
-            down_time = event.period - round(event.period * event.duty)
-            for number in range(event.count):
-                down = begin + number * event.period
-                self._clock.call_at(down, self._change, channels, {"up": False})
-                self._clock.call_at(down + down_time, self._change, channels, {"up": True})
+            self._flap(channels, event, event.count)
 
-    def _change(self, channels: list[Channel], change: Mapping[str, Any]) -> None:
-        directory = str(self._world.scenario.directory)
+    def _impair(self, channels: list[Channel], change: Mapping[str, Any], place: Place) -> None:
+        """Raises ScenarioError if the change makes no sense with what the link is like by now."""
+        scenario = self._world.scenario
+        found: list[Mistake] = []
         for channel in channels:
-            if channel in self._cut:
-                self._cut[channel] = self._cut[channel].changed(change, directory)
-            else:
-                channel.configure(channel.spec.changed(change, directory))
+            spec = lay_over(self._spec(channel), change, place, scenario.directory, found.append)
+            self._configure(channel, spec)
+        if found:
+            raise ScenarioError(
+                Problem(scenario.where(mistake.place), mistake.message) for mistake in dict.fromkeys(found)
+            )
+
+    def _set(self, channels: list[Channel], *, up: bool) -> None:
+        for channel in channels:
+            self._configure(channel, self._spec(channel).model_copy(update={"up": up}))
+
+    def _flap(self, channels: list[Channel], event: Flap, count: int) -> None:
+        self._set(channels, up=False)
+        down_time = event.period - round(event.period * event.duty)
+        self._clock.call_later(down_time, partial(self._set, channels, up=True))
+        if count > 1:
+            self._clock.call_later(event.period, self._flap, channels, event, count - 1)
+
+    def _spec(self, channel: Channel) -> Impairments:
+        """What a direction is like, or would be if no partition had cut it."""
+        return self._cut.get(channel, channel.spec)
+
+    def _configure(self, channel: Channel, spec: Impairments) -> None:
+        if channel in self._cut:
+            self._cut[channel] = spec
+        else:
+            channel.configure(spec)
 
     def _cut_between(self, groups: tuple[tuple[str, ...], ...]) -> None:
         group_of = {name: number for number, group in enumerate(groups) for name in group}

@@ -61,8 +61,8 @@ def _coroutine_function(name: str) -> Callable[..., Any]:
         raise ValueError(f"{name!r} is not of the form module:coroutine")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"module {module_name!r} cannot be imported: {error}") from error
+    except Exception as error:  # whatever a module of the user's may do when it is imported
+        raise ValueError(f"module {module_name!r} cannot be imported: {error!r}") from error
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if function is None or not inspect.iscoroutinefunction(function):
         raise ValueError(f"{name!r} is no coroutine function (async def)")

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from links.impairments.spec import Impairments
+from links.impairments.text import parse_settings
 from links.live.tap import MTU_MAX
 from scenarios.live.services import Service
 from scenarios.problems import Problem, ScenarioError
+from scenarios.validation import mistakes
 from stack.link import Medium
 from stack.wire.address import (
     BROADCAST_V4,
@@ -163,7 +165,7 @@ class _Reader:
                 if address.address in taken:
                     self.wrong(option, f"{address} is given twice")
                 taken.add(address.address)
-                if not _is_unicast(address.address) or address.address == address.broadcast:
+                if not _is_unicast(address):
                     self.wrong(option, f"{address} is no address that a machine can have")
 
     def check_mtu(self, mtu: int, addresses: list[InterfaceAddress]) -> None:
@@ -225,9 +227,10 @@ class _Reader:
         try:
             return Impairments.parse_text(text)
         except ValidationError as error:
-            for mistake in error.errors():
-                place = ".".join(map(str, mistake["loc"]))
-                self.wrong("--impair", f"{place}: {mistake['msg']}" if place else mistake["msg"])
+            settings = parse_settings(text) if "=" in text else {}
+            for mistake in mistakes(error, Impairments, settings):
+                place = "" if mistake.of_key else "".join(f"{step}: " for step in mistake.place)
+                self.wrong("--impair", f"{place}{mistake.message}")
         except ValueError as error:
             self.wrong("--impair", str(error))
         return None
@@ -248,7 +251,11 @@ def _address_in(url: str) -> bytes:
     return parse_address(parts.hostname)
 
 
-def _is_unicast(address: bytes) -> bool:
+def _is_unicast(address: InterfaceAddress) -> bool:
+    """Whether a machine on a network with others can have it."""
+    packed = address.address
+    if address.broadcast is not None and packed in (address.broadcast, address.prefix.address):
+        return False  # RFC 1122 3.2.1.3: all ones, and the zeros of old
     return not (
-        is_multicast(address) or is_unspecified(address) or is_loopback(address) or address == BROADCAST_V4
+        is_multicast(packed) or is_unspecified(packed) or is_loopback(packed) or packed == BROADCAST_V4
     )

@@ -86,6 +86,7 @@ def test_an_address_in_no_network_of_a_peer_is_known_to_need_a_route() -> None:
         ({"address": ("10.0.0.2/33",)}, "--address: prefix length 33 is not within 0..32"),
         ({"address": ("10.0.0.2/24", "10.0.0.2/16")}, "--address: 10.0.0.2/16 is given twice"),
         ({"address": ("10.0.0.255/24",)}, "--address: 10.0.0.255/24 is no address that a machine can have"),
+        ({"peer": ("10.0.0.0/24",)}, "--peer: 10.0.0.0/24 is no address that a machine can have"),
         ({"address": ("ff02::1/64",)}, "--address: ff02::1/64 is no address that a machine can have"),
         ({"address": ("127.0.0.1/8",)}, "--address: 127.0.0.1/8 is no address that a machine can have"),
         ({"address": ("0.0.0.0/8",)}, "--address: 0.0.0.0/8 is no address that a machine can have"),
@@ -105,6 +106,10 @@ def test_an_address_in_no_network_of_a_peer_is_known_to_need_a_route() -> None:
         ({"serve": ("http:80",)}, "--serve: 'http:80' needs a directory, as in http:80:."),
         ({"serve": ("http:80:/no/where",)}, "--serve: 'http:80:/no/where': there is no directory /no/where"),
         ({"serve": ("echo:7", "discard:7")}, "--serve: port 7 is in use by another --serve"),
+        ({"impair": "lost=1%"}, "--impair: unknown key `lost`; did you mean `loss`?"),
+        ({"impair": "loss=101%"}, "--impair: loss: '101%' is more than 100%"),
+        ({"impair": "delay=20"}, "--impair: delay: '20' needs a unit: 20ms or 20s?"),
+        ({"impair": "loss=1%,loss=2%"}, "--impair: loss is set twice"),
         ({"fetch": "http://10.0.0.1/"}, "--fetch: needs --output FILE"),
         ({"output": Path("file")}, "--output: needs --fetch URL"),
         ({"ping": "10.0.0.256"}, "--ping: '10.0.0.256' does not appear to be an IPv4 or IPv6 address"),
@@ -133,7 +138,7 @@ def test_a_url_that_cannot_be_fetched_is_named(url: str, message: str, tmp_path:
     assert refused(fetch=url, output=tmp_path / "file") == [message]
 
 
-@pytest.mark.parametrize("text", ["loss=101%", "delay=20", "lost=1%", "rate=0kbit", "nonsense", "delay=-1ms"])
+@pytest.mark.parametrize("text", ["rate=0kbit", "nonsense", "delay=-1ms", "reorder=2%", "="])
 def test_impairments_that_make_no_sense_are_refused(text: str) -> None:
     [message] = refused(impair=text)
     assert message.startswith("--impair: ")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,6 +14,10 @@ from scenarios.problems import ScenarioError
 
 Mistakes = Callable[[str], list[str]]
 Write = Callable[..., Path]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "scenarios" / "examples"
+WORDS = re.compile(r"[\w.%>=<-]+|[{}\[\]:,*&|]")
+PARTS = re.compile(r"[\w.%>=<-]+|\s+|.")
 
 GOOD = """\
 name: good
@@ -181,6 +187,7 @@ def test_mistakes_in_the_topology(mistakes: Mistakes, topology: str, expected: s
         ("events: [{at: 1s, when: time > 2s, kind: heal}]", "an event has either `at`, a time, or `when`, a condition"),
         ("events: [{when: time > 1MB, kind: heal}]", "'MB' in '1MB' is no unit of time"),
         ("events: [{at: 1s, kind: partition, groups: [[client], [client]]}]", "`client` is in another group already"),
+        ("events: [{at: 1s, kind: partition, groups: [[nobody]]}]", "unknown node `nobody`"),
         ("events: [{at: 1s, kind: partition, groups: []}]", "at least 1 needed"),
         ("events: [{at: 1s, kind: flap, link: wire, period: 0s, count: 1}]", "'0s' is not more than 0"),
         ("events: [{at: 1s, kind: impair, link: wire, change: {reorder: 1%, delay: null}}]", "it needs a delay"),
@@ -320,3 +327,28 @@ def test_overrides_can_be_wrong(write: Write, path: str, value: str, expected: s
 
 def test_the_name_of_a_scenario_is_that_of_its_file(write: Write) -> None:
     assert load_scenario(write(GOOD.replace("name: good\n", ""), "my scenario.yaml")).name == "my_scenario"
+
+
+def test_mutilated_scenarios_are_refused_or_read(write: Write) -> None:
+    """Words of real scenarios in places where they do not belong: mistakes to tell, never another exception."""
+    texts = [file.read_text() for file in sorted(EXAMPLES.glob("*.yaml"))]
+    words = sorted({word for text in texts for word in WORDS.findall(text)})
+    words += ["null", "-1", "0", "1e999", ".nan", "[]", "{}", "9" * 30, "é", "fe80::1/64", "&a", "*a"]
+    chance = Random(4711)
+    refused = 0
+    for _ in range(300):
+        parts = PARTS.findall(chance.choice(texts))
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(parts))
+            if chance.random() < 0.3:
+                del parts[place]
+            else:
+                parts[place] = chance.choice(words) + chance.choice(("", " "))
+        try:
+            load_scenario(write("".join(parts)))
+        except ScenarioError as error:
+            refused += 1
+            for problem in error.problems:
+                assert "\n" not in str(problem)
+                assert len(str(problem)) < 500
+    assert 100 < refused < 300

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from links.units import parse_duration
 from scenarios.builder import build
 from scenarios.loading import LoadedScenario, load_scenario
+from scenarios.problems import ScenarioError
 
 Write = Callable[..., Path]
 Mistakes = Callable[[str], list[str]]
@@ -67,8 +70,8 @@ def test_every_generator_makes_a_network_in_one_piece(write: Write) -> None:
         "kind: watts_strogatz, n: 8, k: 4, p: 10%",
     ):  # fmt: skip
         network = load(write, f"{{generator: {{{parameters}}}}}").network
-        first = next(iter(network.nodes.values()))
-        assert set(network.met_from(first)) == set(network.nodes), parameters
+        first, *others = network.nodes.values()
+        assert all(network.way(first, other) is not None for other in others), parameters
 
 
 def test_random_shapes_follow_their_own_seed(write: Write) -> None:
@@ -162,6 +165,17 @@ def test_given_addresses_stay_and_the_others_are_computed(write: Write) -> None:
     assert all(any(":" in address for address in mine) for mine in addresses.values()), (
         "dual stack by default"
     )
+
+
+def test_a_given_network_can_be_too_small(write: Write) -> None:
+    scenario = load(
+        write,
+        """
+  nodes: {a: {kind: host, addresses: 192.0.2.1/30}, b: {kind: host}, c: {kind: host}, s: {kind: switch}}
+  links: {a-s: {between: [a, s]}, b-s: {between: [b, s]}, c-s: {between: [c, s]}}""",
+    )
+    with pytest.raises(ScenarioError, match=r"^s.yaml:\d+:\d+: 192.0.2.0/30 has no address left$"):
+        build(scenario, 1)
 
 
 def test_families_can_be_left_out(write: Write) -> None:

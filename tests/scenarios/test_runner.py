@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from links.pcapng import read_pcapng
 from scenarios.loading import load_scenario
 from scenarios.problems import ScenarioError
 from scenarios.runner import run_scenario
+from tests.pythons import other_pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "scenarios" / "examples" / "lossy_reordered.yaml"
@@ -71,27 +71,10 @@ def test_the_digest_does_not_depend_on_hashes() -> None:
     assert {_digest_elsewhere(sys.executable, seed) for seed in ("0", "1", "4711")} == {here}
 
 
-def _other_pythons() -> list[str]:
-    """Interpreters of other versions: those on the path, and those that the environment names."""
-    named = os.environ.get("USERNETSTACK_PYTHONS", "").split(os.pathsep)
-    found = [
-        shutil.which(f"python3.{minor}") for minor in (11, 12, 13, 14) if minor != sys.version_info.minor
-    ]
-    return [python for python in (*named, *found) if python]
-
-
 def test_the_digest_does_not_depend_on_the_version_of_python() -> None:
-    """``USERNETSTACK_PYTHONS=/path/to/python3.13 make test`` compares with interpreters that are not on the path."""
-    needed = "import simpy, networkx, pydantic, yaml, typer, rich"
-    able = [
-        python
-        for python in _other_pythons()
-        if subprocess.run([python, "-c", needed], capture_output=True, check=False).returncode == 0
-    ]
-    if not able:
-        pytest.skip("NOT COMPARED with other versions of Python: none is here with the libraries")
+    pythons = other_pythons()
     here = run_scenario(EXAMPLE, 3, SMALL).digest
-    assert {python: _digest_elsewhere(python, "random") for python in able} == dict.fromkeys(able, here)
+    assert {python: _digest_elsewhere(python, "random") for python in pythons} == dict.fromkeys(pythons, here)
 
 
 def test_a_digest_can_be_expected_of_the_scenarios_own_seed(write: Write) -> None:

@@ -132,6 +132,18 @@ def test_the_client_of_a_machine_that_reboots_is_gone(run: Run) -> None:
     assert result.flows["late"].errors == {"interrupted": 1}, "a machine that is off starts nothing"
 
 
+def test_a_change_that_makes_no_sense_by_then(run: Run) -> None:
+    """Each condition's change makes sense with what the link is like at first, but not both of them."""
+    events = (
+        "{when: time > 200ms, kind: impair, link: wire, change: {delay: null}},"
+        "{when: time > 400ms, kind: impair, link: wire, change: {reorder: 5%}}"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        run(events)
+    assert str(caught.value).startswith("s.yaml:7:")
+    assert "reorder" in str(caught.value)
+
+
 def test_addresses_come_and_go(run: Run) -> None:
     result = run(
         "{at: 250ms, kind: remove_address, host: b, address: 10.0.0.2/24},"

@@ -159,11 +159,11 @@ def server(*command: str | Path, address: str, port: int) -> Iterator[None]:
 def _wait_until_listening(process: subprocess.Popen[bytes], address: str, port: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.args} has ended"
+        assert process.poll() is None, f"{process.args!r} has ended"
         try:
             socket.create_connection((address, port), timeout=1).close()
         except OSError:
             time.sleep(0.01)
         else:
             return
-    raise AssertionError(f"{process.args} does not listen")
+    raise AssertionError(f"{process.args!r} does not listen")

@@ -39,7 +39,7 @@ def test_ping_takes_the_delay_of_both_directions(address: str) -> None:
     assert received is not None
     assert round_trip is not None
     assert 85 <= int(received[1]) <= 100
-    assert 39 <= float(round_trip[1]) <= 60
+    assert 35 <= float(round_trip[1]) <= 100
 
 
 @pytest.mark.parametrize("address", [OURS_V4, OURS_V6])

@@ -9,14 +9,13 @@ import asyncio
 import socket
 import sys
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
-from random import Random
 
 from links.capture import capture_to
 from links.impairments.spec import Impairments
 from links.simulated.addressing import assign_addresses, assign_routes
 from links.simulated.simulation import Simulation
-from links.simulated.topology import from_graph, generate
 from stack.clock import SECOND
 from stack.host import Host
 from stack.wire.address import format_address
@@ -71,9 +70,11 @@ def run(seed: int, capture: Path | None = None) -> str:
         with recording as recorder:
             if recorder is not None:
                 simulation.on_connect.append(recorder.attach)
-            from_graph(generate("grid_2d", {"m": 2, "n": 2}, Random(1)), defaults=IMPAIRMENTS).build(
-                simulation
-            )
+            square = ("n0-0", "n0-1", "n1-1", "n1-0")
+            for name in square:
+                simulation.router(name)
+            for one, other in pairwise((*square, square[0])):
+                simulation.connect(one, other, forward=IMPAIRMENTS)
             simulation.switch("lan")
             for name, peer in (("a", "n0-0"), ("b", "lan"), ("c", "lan")):
                 simulation.host(name)
