@@ -62,7 +62,7 @@ def _coroutine_function(name: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # whatever a module of the user's may do when it is imported
-        raise ValueError(f"module {module_name!r} cannot be imported: {error!r}") from error
+        raise ValueError(f"module {module_name!r} cannot be imported: {error}") from error
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if function is None or not inspect.iscoroutinefunction(function):
         raise ValueError(f"{name!r} is no coroutine function (async def)")
