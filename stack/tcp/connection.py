@@ -367,11 +367,12 @@ class Connection:
     def _keep_alive(self) -> None:
         """RFC 9293 3.8.4: only an idle connection is probed; data in flight have their own timer."""
         config = self.config
+        now = self.clock.now()
         due = self._last_heard + config.keepalive_idle
-        if due > self.clock.now() or self.sender.queued:
-            self._alarm.set(max(due, self.clock.now() + config.keepalive_interval))
+        if due > now or self.sender.queued:
+            self._alarm.set(due if due > now else now + config.keepalive_idle)
         elif self._probes >= config.keepalive_probes or (
-            self._probes and self.user_timeout_passed(self.clock.now() - self._last_heard)
+            self._probes and self.user_timeout_passed(now - self._last_heard)
         ):
             self.send_reset()
             self.timed_out()
