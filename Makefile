@@ -9,7 +9,7 @@ run: $(STAMP)
 	$(BIN)/usernetstack run scenarios/examples/lossy_reordered.yaml --pcap out
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

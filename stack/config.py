@@ -134,8 +134,11 @@ class IcmpConfig(Section):
         50, "Error messages at once (Linux icmp_msgs_burst).", unit="packets", low=1, high=1_000_000
     )
     echo: bool = knob(True, "Answer echo requests.")
+    echo_multicast_v6: bool = knob(
+        True, "Answer echo requests to IPv6 multicast addresses (RFC 4443 4.2 SHOULD, as Linux)."
+    )
     echo_broadcast: bool = knob(
-        False, "Answer echo requests to broadcast and multicast addresses (RFC 1122 3.2.2.6)."
+        False, "Answer echo requests to IPv4 broadcast and multicast addresses (RFC 1122 3.2.2.6, as Linux)."
     )
 
 

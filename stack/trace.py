@@ -30,4 +30,4 @@ class Observer:
         """A TCP segment arrived at a connection, before it is judged."""
 
     def window_changed(self, connection: Connection) -> None:
-        """The congestion state changed: read ``connection.info()``."""
+        """An ACK or a timeout was processed, which may have changed the window: read ``connection.info()``."""

@@ -63,6 +63,7 @@ class _Parser:
             "duplicate": self._chance,
             "distribution": self._distribution,
             "rate": self._rate,
+            "seed": self._count,
         }
 
     def parse(self) -> dict[str, Any]:
@@ -80,6 +81,8 @@ class _Parser:
 
     def _combine(self, found: dict[str, Any]) -> dict[str, Any]:
         distribution, gap, ecn = (found.pop(option, None) for option in ("distribution", "gap", "ecn"))
+        # tc prints one of its own; here all chance comes from whoever hands it in.
+        found.pop("seed", None)
         if distribution is not None:
             if "jitter" not in found.get("delay", {}):
                 raise self._error("a distribution needs a delay with jitter")
@@ -103,9 +106,7 @@ class _Parser:
         return NetemError(f"column {self._words[self._at + offset][1]}: {text}")
 
     def _option(self) -> str:
-        option = next(
-            (name for name in (*self._readers, "slot", "seed") if name.startswith(self._word)), None
-        )
+        option = next((name for name in (*self._readers, "slot") if name.startswith(self._word)), None)
         if option is None:
             raise self._error(f"{self._word!r} is no option of netem; these are {', '.join(self._readers)}")
         if option not in self._readers:

@@ -20,7 +20,7 @@ from links.impairments.netem import DEFAULT_LIMIT, NetemError, parse_netem
 from links.impairments.ordinals import Ordinals
 from links.impairments.text import parse_settings
 from links.impairments.traces import DeliveryTrace, LossTrace
-from links.units import Duration, Probability, Rate
+from links.units import Duration, Probability, Rate, Size
 
 OPPORTUNITY = 1514
 """Bytes that leave at one opportunity of a delivery trace: an Ethernet frame with 1500 bytes of packet."""
@@ -227,7 +227,7 @@ class Impairments(Model):
 
     up: bool = True
     """Whether the link carries anything."""
-    mtu: Annotated[int, Field(ge=68, le=65535)] | None = None
+    mtu: Annotated[Size, Field(ge=68, le=65535)] | None = None
     """Frames with a larger IP packet (bytes) vanish, as in a path-MTU black hole."""
     drop: tuple[Aim, ...] = ()
     """Aimed: lose these frames. One, or a list: {match: 'tcp and syn', nth: 1}."""
@@ -287,7 +287,7 @@ class Impairments(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.reorder is not None and self.delay is None:
+        if self.reorder is not None and (self.delay is None or self.delay.time == 0):
             raise mistake("reorder sends frames ahead of delayed ones: it needs a delay")
         if self.rate is None and self.queue != Queue():
             raise mistake("a queue only fills before a rate: add a rate, or use limit")

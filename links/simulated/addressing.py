@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from links.simulated.machine import Machine, NetworkCard
 from links.simulated.simulation import Simulation, TopologyError
 from stack.wire.address import InterfaceAddress, Prefix, is_link_local
+
+if TYPE_CHECKING:
+    import networkx
 
 IPV4_POOL = Prefix.parse("10.0.0.0/8")
 IPV6_POOL = Prefix.parse("fd00::/48")
@@ -147,31 +150,59 @@ def assign_routes(simulation: Simulation) -> None:
 def _route(simulation: Simulation, size: int) -> None:
     import networkx  # takes most of a second, and most simulations have no router
 
-    # Towards a destination: edges lead from a subnet to the machines that can send into it, and from a
-    # machine that forwards to the subnets it can be reached through.
+    # Towards a destination: edges lead from a subnet to the routers that can send into it, and from a router
+    # to the subnets it can be reached through.
     graph: networkx.DiGraph[_Vertex] = networkx.DiGraph()
     gateways: dict[tuple[_Vertex, _Vertex], bytes] = {}
+    own: dict[str, dict[Prefix, float]] = {name: {} for name in simulation.machines}
+    """The subnets of each machine, and what its wire into each costs."""
     for segment in segments(simulation):
         for each in segment:
             name = each.machine.name
             for item in each.addresses(size):
-                graph.add_edge(item.prefix, name, weight=each.card.wire.weight)
-                gateways.setdefault((name, item.prefix), item.address)
+                graph.add_node(item.prefix)
+                own[name].setdefault(item.prefix, each.card.wire.weight)
                 if each.machine.config.ip.forwarding:
+                    graph.add_edge(item.prefix, name, weight=each.card.wire.weight)
                     graph.add_edge(name, item.prefix, weight=0)
-    hops: dict[str, dict[Prefix, bytes]] = {}
+                    gateways.setdefault((name, item.prefix), item.address)
     subnets = [node for node in graph if isinstance(node, Prefix)]
     order: dict[_Vertex, int] = {subnet: index for index, subnet in enumerate(subnets)}
-    for destination in subnets:
-        before, _ = networkx.dijkstra_predecessor_and_distance(graph, destination)
-        for name in simulation.machines:
-            subnet = min(before.get(name, [destination]), key=order.__getitem__)
-            if subnet != destination:
-                router = before[subnet][0]
-                hops.setdefault(name, {})[destination] = gateways[router, subnet]
+    hops: dict[str, dict[Prefix, bytes]] = {}
+    wanderers = []
+    for name, machine in simulation.machines.items():
+        ways_out = {gateways[router, subnet] for subnet in own[name] for router in graph[subnet]}
+        if machine.config.ip.forwarding or len(ways_out) > 1:
+            wanderers.append(name)
+        elif ways_out:
+            hops[name] = {EVERYWHERE[size]: ways_out.pop()}
+    for source, destinations in _sources(graph, subnets).items():
+        before, distance = networkx.dijkstra_predecessor_and_distance(graph, source)
+        for name in wanderers:
+            routers = {
+                subnet: [router for router in before[subnet] if router != name]
+                for subnet in own[name]
+                if subnet in distance
+            }
+            near = [subnet for subnet in routers if routers[subnet]]
+            if name == source or not near:
+                continue
+            subnet = min(near, key=lambda near: (distance[near] + own[name][near], order[near]))
+            for destination in destinations:
+                if destination not in own[name]:
+                    hops.setdefault(name, {})[destination] = gateways[routers[subnet][0], subnet]
     for name, ways in hops.items():
         machine = simulation.machines[name]
         if not machine.config.ip.forwarding and len(set(ways.values())) == 1:
             ways = {EVERYWHERE[size]: next(iter(ways.values()))}
         for prefix, via in ways.items():
             machine.add_route(prefix, via=via, metric=COMPUTED_METRIC)
+
+
+def _sources(graph: networkx.DiGraph[_Vertex], subnets: list[Prefix]) -> dict[_Vertex, list[Prefix]]:
+    """From where to look for the paths to each subnet: what has a single router is where that router is."""
+    sources: dict[_Vertex, list[Prefix]] = {}
+    for subnet in subnets:
+        routers = list(graph[subnet])
+        sources.setdefault(routers[0] if len(routers) == 1 else subnet, []).append(subnet)
+    return sources

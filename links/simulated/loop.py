@@ -123,12 +123,13 @@ class SimulatedLoop(_Loop):
         ready = self._ready
         outer = _get_running_loop()
         outer_task = None if outer is None else asyncio.current_task(outer)
-        if outer is not None and outer_task is not None:
-            _leave_task(outer, outer_task)
         outer_hooks = sys.get_asyncgen_hooks()
-        _set_running_loop(self)
-        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize)
         try:
+            # All of it in here: Ctrl-C may come between any two lines.
+            if outer is not None and outer_task is not None:
+                _leave_task(outer, outer_task)
+            _set_running_loop(self)
+            sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize)
             for _ in range(len(ready)):
                 handle = ready.popleft()
                 if not handle.cancelled():

@@ -22,6 +22,7 @@ from stack.wire.address import (
     BROADCAST_V4,
     InterfaceAddress,
     format_address,
+    is_link_local,
     is_loopback,
     is_multicast,
     is_unspecified,
@@ -116,6 +117,9 @@ class _Reader:
     def read(self, options: LiveOptions) -> Plan:
         if (options.tap is None) == (options.tun is None):
             self.wrong("--tap", "give one of --tap NAME and --tun NAME")
+        for option, name in (("--tap", options.tap), ("--tun", options.tun)):
+            if name is not None and (not name or set(name) & set("%/: \t\n") or name in (".", "..")):
+                self.wrong(option, f"{name!r} is no name of a device")
         if options.quiet and options.verbose:
             self.wrong("--quiet", "contradicts --verbose")
         addresses = self.each("--address", options.address, InterfaceAddress.parse)
@@ -199,7 +203,9 @@ class _Reader:
         for gateway in gateways:
             if any(address.address == gateway for address in addresses):
                 self.wrong("--gateway", f"{format_address(gateway)} is the stack itself")
-            elif not any(address.prefix.contains(gateway) for address in addresses):
+            elif not is_link_local(gateway) and not any(
+                address.prefix.contains(gateway) for address in addresses
+            ):
                 self.wrong("--gateway", f"{format_address(gateway)} is in no network of an --address")
         return gateways
 

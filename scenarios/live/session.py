@@ -38,7 +38,7 @@ DEFAULT_ROUTES = {4: "0.0.0.0/0", 16: "::/0"}
 
 
 def run_live(options: LiveOptions) -> int:
-    """Do what the options ask for until it is done, or SIGINT or SIGTERM comes; returns the exit status.
+    """Do what the options ask for until it is done, or SIGINT, SIGTERM or SIGHUP comes; returns the exit status.
 
     Prints to standard output what an operator wants to know, errors to standard error, a line each. Nothing
     is left behind: no device, no address, no route, no truncated file. To be called in the main thread.
@@ -76,7 +76,7 @@ class _Session:
     async def run(self) -> int:
         """Set up, work until the work is done or there is reason to end, take down; returns the exit status."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
         async with self.machine() as host:
             work: list[Awaitable[int]] = [self.end]

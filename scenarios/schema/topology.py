@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, field_validator
 
 from links.impairments.model import ShortModel
+from links.units import Size
 from scenarios.schema.base import GivenAddress, Model, Name, OneOrMore, mistake
 from scenarios.schema.generators import Generator
 from scenarios.schema.impairments import PartialImpairments
@@ -61,7 +62,7 @@ class Link(Model):
     """Laid over ``both`` in the direction from the second node to the first."""
     addresses: dict[Name, Annotated[tuple[GivenAddress, ...], OneOrMore]] = Field(default_factory=dict)
     """Of the interfaces at the two ends, by node; those that are missing are computed."""
-    mtu: Annotated[int, Field(ge=68, le=65535)] = 1500
+    mtu: Annotated[Size, Field(ge=68, le=65535)] = 1500
     """What the machines at both ends know to be the largest IP packet, in bytes. For a link that drops what it
     announced to carry, use ``mtu`` among its impairments."""
     cost: Annotated[int, Field(ge=1, le=1_000_000)] = 1

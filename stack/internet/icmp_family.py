@@ -83,7 +83,8 @@ class IcmpFamily(Protocol):
         """RFC 1122 3.2.2.6, RFC 4443 4.2."""
         config = self._host.config.icmp
         to_many = not self._host.is_local(packet.destination)
-        if not config.echo or (to_many and not config.echo_broadcast):
+        answers_many = config.echo_broadcast if len(packet.destination) == 4 else config.echo_multicast_v6
+        if not config.echo or (to_many and not answers_many):
             self._drop("echo_ignored", packet)
             return
         path = self._path_back(packet)

@@ -54,11 +54,6 @@ class Listener:
         """Connections that wait for accept()."""
         return len(self._accept_queue)
 
-    @property
-    def half_open(self) -> int:
-        """Connections in SYN-RECEIVED."""
-        return len(self._half_open)
-
     def accept(self) -> Connection | None:
         """The connection that has waited longest, or None."""
         return self._accept_queue.popleft() if self._accept_queue else None

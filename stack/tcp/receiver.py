@@ -152,11 +152,6 @@ class Receiver:
         self.ack_due = False
         self._delayed_ack.stop()
 
-    @property
-    def ack_pending(self) -> bool:
-        """An ACK is owed, now or later."""
-        return self.ack_due or self._delayed_ack.deadline is not None
-
     # -- to the application ------------------------------------------------------------------------
 
     def read(self, limit: int) -> bytes:

@@ -226,6 +226,7 @@ class Sender:
             lost = recovery.next_retransmission()
             if lost is not None:
                 self._retransmit(lost, now)
+        self._show()
 
     def _measure(self, segment: Segment, acked: Acknowledged, now: int) -> None:
         """RFC 6298 3; RFC 7323 4 where a retransmission makes the ACK ambiguous."""
@@ -235,6 +236,11 @@ class Sender:
             elapsed = self._connection.timestamps.elapsed(segment.timestamp_echo, now)
             if elapsed >= 0:
                 self.rtt.sample(elapsed, segment.acknowledgment, self.snd_nxt)
+
+    def _show(self) -> None:
+        observer = self._connection.tcp.host.observer
+        if observer is not None:
+            observer.window_changed(self._connection)
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -397,6 +403,7 @@ class Sender:
         self.rtt.backoff += 1
         self._retransmit(first, now)
         self._start_retransmission_timer(now)
+        self._show()
 
     def _persist_timeout(self) -> None:
         """Something waits and nothing is out: the window is shut, or too small to be worth a segment.

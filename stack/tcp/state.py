@@ -21,8 +21,6 @@ class State(Enum):
     TIME_WAIT = "TIME-WAIT"
 
 
-MAY_SEND = frozenset({State.ESTABLISHED, State.CLOSE_WAIT})
-"""The user has not closed its half."""
 MAY_RECEIVE = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
 """The peer has not closed its half."""
 LINUX_NUMBERS = {

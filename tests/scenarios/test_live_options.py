@@ -94,6 +94,8 @@ def test_an_address_in_no_network_of_a_peer_is_known_to_need_a_route() -> None:
         ({"gateway": ("10.0.1.1",)}, "--gateway: 10.0.1.1 is in no network of an --address"),
         ({"gateway": ("10.0.0.2",)}, "--gateway: 10.0.0.2 is the stack itself"),
         ({"gateway": ("10.0.0.1", "10.0.0.3")}, "--gateway: give at most one for IPv4 and one for IPv6"),
+        ({"tap": ""}, "--tap: '' is no name of a device"),
+        ({"tap": "tap%d"}, "--tap: 'tap%d' is no name of a device"),
         ({"mac": "02:00"}, "--mac: '02:00' does not appear to be a MAC address"),
         ({"mac": "01:00:5e:00:00:01"}, "--mac: 01:00:5e:00:00:01 is no address that a machine can have"),
         ({"mtu": 1279}, "--mtu: 1279 is not within 1280..65521 bytes"),
@@ -149,6 +151,10 @@ def test_every_mistake_is_named_at_once() -> None:
     assert [message.split(":")[0] for message in messages] == [
         "--tap", "--address", "--mtu", "--mac", "--serve", "--serve",
     ]  # fmt: skip
+
+
+def test_a_gateway_may_be_link_local() -> None:
+    assert understood(gateway=("fe80::1",), ping="2001:db8::1").gateways == [parse_address("fe80::1")]
 
 
 def test_a_gateway_makes_the_far_side_reachable() -> None:

@@ -108,7 +108,7 @@ def test_echo_can_be_switched_off(family: Family) -> None:
 )
 def test_echo_to_many_is_answered_only_if_wanted(family: Family, destination: bytes, mac: bytes) -> None:
     for wanted in (False, True):
-        lab = Bench(HostConfig(icmp=IcmpConfig(echo_broadcast=wanted)))
+        lab = Bench(HostConfig(icmp=IcmpConfig(echo_broadcast=wanted, echo_multicast_v6=wanted)))
         lab.inject_icmp(family, REQUEST[family.version], rest=ECHO, destination=destination, to=mac)
         if wanted:
             seen = lab.one()

@@ -9,8 +9,10 @@ from itertools import pairwise
 import pytest
 
 from stack.clock import MILLISECOND, SECOND
+from stack.tcp.connection import Connection
 from stack.tcp.recovery import Phase
 from stack.tcp.state import State
+from stack.trace import Observer
 from tests.stack.tcp.pair import Line, Pair, Stream
 from tests.stack.tcp.scripted import Script
 
@@ -762,3 +764,22 @@ def test_the_user_is_told_when_something_changes() -> None:
     assert told == ["!", "!"]
     script.send("F.", 5, 1 + 1460)
     assert told == ["!", "!", "!"]
+
+
+def test_an_observer_sees_what_the_window_does() -> None:
+    class Windows(Observer):
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def window_changed(self, connection: Connection) -> None:
+            self.seen.append(connection.info().tcpi_snd_cwnd)
+
+    script = Script()
+    script.host.observer = windows = Windows()
+    connection = script.accept()
+    connection.send(bytes(20 * MSS))
+    script.send(".", 1, 1 + 2 * MSS)
+    script.after(2 * SECOND)
+    assert windows.seen[0] == 10
+    assert 12 in windows.seen
+    assert windows.seen[-1] == 1
