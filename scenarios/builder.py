@@ -26,7 +26,7 @@ class Endpoint:
 
 
 def build(scenario: LoadedScenario, seed: int) -> Simulation:
-    """The simulated network of ``scenario``, with all addresses and routes.
+    """The simulated network of ``scenario``, with all addresses and the computed routes.
 
     Raises:
         ScenarioError: what only shows when all addresses are known.
@@ -44,12 +44,28 @@ def build(scenario: LoadedScenario, seed: int) -> Simulation:
             assign_routes(simulation)
     except TopologyError as error:
         raise ScenarioError([Problem(scenario.where(("topology",)), str(error))]) from None
+    return simulation
+
+
+def add_routes(scenario: LoadedScenario, simulation: Simulation) -> None:
+    """Give the machines the routes that the scenario writes down.
+
+    Raises:
+        ScenarioError: with all that lead nowhere.
+    """
+    problems = []
     for node in scenario.network.nodes.values():
         for index, route in enumerate(node.routes):
             machine = simulation.machines[node.name]
-            for each in resolve_route(scenario, simulation, machine, route, (*node.place, "routes", index)):
-                machine.add_route(each.prefix, via=each.via)
-    return simulation
+            try:
+                for each in resolve_route(
+                    scenario, simulation, machine, route, (*node.place, "routes", index)
+                ):
+                    machine.add_route(each.prefix, via=each.via)
+            except ScenarioError as error:
+                problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _add_nodes(simulation: Simulation, scenario: LoadedScenario) -> None:
@@ -127,11 +143,12 @@ def endpoints(scenario: LoadedScenario, simulation: Simulation) -> dict[str, End
     """Address and port of the server of each flow: given ones, else the usual or next free ones.
 
     Raises:
-        ScenarioError: a server has no address of the family that is asked for.
+        ScenarioError: with all servers that have no address of the family that is asked for.
     """
     traffic = scenario.model.traffic
     taken = {(flow.target, flow.port) for flow in traffic.values() if flow.port is not None}
     found = {}
+    problems = []
     for name, flow in traffic.items():
         port = flow.port
         if port is None:
@@ -139,11 +156,18 @@ def endpoints(scenario: LoadedScenario, simulation: Simulation) -> dict[str, End
             while (flow.target, port) in taken:
                 port += 1
             taken.add((flow.target, port))
-        found[name] = Endpoint(_address(scenario, simulation, name, flow), port)
+        address = _address(scenario, simulation, flow)
+        if address is None:
+            text = f"`{flow.target}` has no {flow.family or 'IP'} address"
+            problems.append(Problem(scenario.where(("traffic", name, "to")), text))
+        else:
+            found[name] = Endpoint(address, port)
+    if problems:
+        raise ScenarioError(problems)
     return found
 
 
-def _address(scenario: LoadedScenario, simulation: Simulation, name: str, flow: AnyFlow) -> str:
+def _address(scenario: LoadedScenario, simulation: Simulation, flow: AnyFlow) -> str | None:
     """An address of the server: at the link at which the client comes upon it, if it has one of the family there."""
     nodes = scenario.network.nodes
     link = scenario.network.way(nodes[flow.source], nodes[flow.target])
@@ -153,7 +177,4 @@ def _address(scenario: LoadedScenario, simulation: Simulation, name: str, flow: 
         for each in card.addresses
         if flow.family is None or len(each.address) == BYTES[flow.family]
     ]
-    if not addresses:
-        text = f"`{flow.target}` has no {flow.family or 'IP'} address"
-        raise ScenarioError([Problem(scenario.where(("traffic", name, "to")), text)])
-    return format_address(min(addresses, key=lambda entry: entry[:2])[2])
+    return format_address(min(addresses, key=lambda entry: entry[:2])[2]) if addresses else None

@@ -8,7 +8,8 @@ from pathlib import Path
 from links.units import format_duration
 from scenarios.addressing import check_addresses
 from scenarios.expression import ExpressionError, Quantity, compile_condition
-from scenarios.functions import FunctionError, find_function
+from scenarios.functions import FunctionError, find_judge
+from scenarios.metrics import unmeasured
 from scenarios.names import Declared, Names
 from scenarios.network import NetworkNode, assemble, lay_over
 from scenarios.problems import did_you_mean
@@ -147,6 +148,8 @@ class Checker:
         if self._end is not None and flow.start >= self._end:
             text = f"{format_duration(flow.start)} is not before the end of the run, {format_duration(self._end)}"
             self._say((*place, "start"), text)
+        if flow.port is not None and not flow.default_port:
+            self._say((*place, "port"), f"`{flow.kind}` has no ports", of_key=True)
         if source is None or target is None or not self._whole:
             return
         if target is not source and self.network.way(source, target) is None:
@@ -170,7 +173,7 @@ class Checker:
             self._say((*place, "at"), text)
         if event.when is not None:
             try:
-                compile_condition(event.when, lambda path: _unread(self.names, path))
+                compile_condition(event.when, self._unread)
             except ExpressionError as error:
                 self._say((*place, "when"), str(error))
         if isinstance(event, LinkEvent):
@@ -228,12 +231,24 @@ class Checker:
                         impairments[key], event.change, place, self._directory, self._report
                     )
 
+    def _unread(self, path: str) -> Quantity:
+        """A metric before there is anything to read."""
+        section, name, _, metric, dimension = self.names.refer(path)
+        flow = self._model.traffic.get(name) if section == "flow" else None
+        if flow is not None and (text := unmeasured(metric, flow)) is not None:
+            raise ExpressionError(text)
+        return Quantity(dimension, lambda: None)
+
     # --- expectations
 
     def _check_expectations(self) -> None:
         expect = self._model.expect
-        for name in expect.flows:
-            if name not in self.names.flows:
+        for name, of_flow in expect.flows.items():
+            if name in self._model.traffic:
+                for metric in of_flow.comparisons():
+                    if text := unmeasured(metric, self._model.traffic[name]):
+                        self._say(("expect", "flows", name, metric), text, of_key=True)
+            elif name not in self.names.flows:
                 text = f"unknown flow `{name}`{did_you_mean(name, self.names.flows)}"
                 self._say(("expect", "flows", name), text, of_key=True)
         for name in expect.links:
@@ -242,11 +257,6 @@ class Checker:
             self._machine(("expect", "hosts", name), name)
         for index, function in enumerate(expect.python):
             try:
-                find_function(function)
+                find_judge(function)
             except FunctionError as error:
                 self._say(("expect", "python", index), str(error))
-
-
-def _unread(names: Names, path: str) -> Quantity:
-    """A metric before there is anything to read."""
-    return Quantity(names.refer(path).dimension, lambda: None)

@@ -7,6 +7,7 @@ imported when it runs, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -21,7 +22,7 @@ BAD_INPUT = 2
 app = typer.Typer(
     name="usernetstack",
     help="A TCP/IP stack in Python: repeatable networks in virtual time, real traffic on a TAP.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -29,8 +30,21 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point."""
-    app(prog_name="usernetstack")
+    """The entry point. What is wrong with a command line is told in one line."""
+    from typer.exceptions import TyperException
+
+    try:
+        status = app(prog_name="usernetstack", standalone_mode=False)
+    except TyperException as error:
+        _complain(f"usernetstack: error: {' '.join(error.format_message().split())}")
+        status = BAD_INPUT
+    except typer.Abort:
+        status = FAILED
+    if "scenarios.files" in sys.modules:
+        from scenarios.files import give_up_what_cannot_be_flushed
+
+        give_up_what_cannot_be_flushed()
+    sys.exit(status)
 
 
 def _version(wanted: bool) -> None:
@@ -46,11 +60,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        _complain(context.get_help())
+        raise typer.Exit(BAD_INPUT)
 
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenarios in YAML.")]
@@ -76,12 +93,14 @@ def run(
     """Run scenarios in virtual time, and judge them by their expectations."""
     from scenarios.problems import ScenarioError
     from scenarios.runs import Order, execute
+    from scenarios.signals import ending_signals
 
     try:
         order = Order.parse(
             files, seed=seed, seeds=seeds, settings=settings or [], json=json, pcap=pcap, quiet=quiet
         )
-        passed = execute(order)
+        with ending_signals():
+            passed = execute(order)
     except ScenarioError as error:
         _refuse(error)
     raise typer.Exit(0 if passed else FAILED)
@@ -90,19 +109,18 @@ def run(
 @app.command()
 def check(files: Files) -> None:
     """Validate scenarios, and say everything that is wrong with them."""
-    from scenarios.builder import build
+    from scenarios.files import put_out
     from scenarios.loading import load_scenario
     from scenarios.problems import Problem, ScenarioError
+    from scenarios.runner import verify
 
     problems: list[Problem] = []
     for file in files:
         try:
-            scenario = load_scenario(file)
-            build(scenario, scenario.model.seed).close()
+            verify(load_scenario(file))
+            put_out(f"{file}: no mistakes")
         except ScenarioError as error:
             problems += error.problems
-        else:
-            print(f"{file}: no mistakes")
     if problems:
         _refuse(ScenarioError(problems))
 
@@ -110,11 +128,14 @@ def check(files: Files) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of scenarios, for editors."""
-    import json
-
+    from scenarios.files import put_out, to_json
+    from scenarios.problems import ScenarioError
     from scenarios.schema.document import json_schema
 
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    try:
+        put_out(to_json(json_schema()))
+    except ScenarioError as error:
+        _refuse(error)
 
 
 @app.command()
@@ -184,5 +205,10 @@ def live(
 def _refuse(error: ScenarioError) -> NoReturn:
     """Print each mistake on a line of its own, and end."""
     for problem in error.problems:
-        print(problem, file=sys.stderr)
+        _complain(str(problem))
     raise typer.Exit(BAD_INPUT)
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # there is nobody else to tell
+        print(text, file=sys.stderr)

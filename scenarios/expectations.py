@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from links.units import format_duration, format_size
 from scenarios.applications.flow import Flow
-from scenarios.functions import find_function
+from scenarios.functions import find_judge
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS, Metric
 from scenarios.problems import Problem, ScenarioError
 from scenarios.quantities import Comparison
-from scenarios.result import Result, Verdict
+from scenarios.result import Result, Verdict, write_errors
 from scenarios.schema.expect import FlowExpectations
+from scenarios.signals import Terminated
 from scenarios.world import World
 from scenarios.yaml_reader import Place
 
@@ -60,7 +61,7 @@ class _Court:
         if expected.delivered == "all":
             held = flow.complete and flow.bytes == (flow.bytes if flow.expected is None else flow.expected)
             total = "all" if flow.expected is None else f"all, {format_size(flow.expected)}"
-            actual = f"{format_size(flow.bytes)}{'' if flow.complete else ', not complete'}"
+            actual = format_size(flow.bytes) + ("" if flow.complete else f", {_not_complete(flow)}")
             self.add((*place, "delivered"), subject, "delivered", total, actual, held)
         elif expected.delivered is not None:
             held = expected.delivered.holds(flow.bytes)
@@ -73,7 +74,7 @@ class _Court:
     def _completed(self, place: Place, subject: str, flow: Flow, limit: int) -> None:
         held = flow.complete and flow.finished is not None and flow.elapsed <= limit
         taken = format_duration(flow.elapsed, 4)
-        actual = taken if flow.complete else f"not complete after {taken}"
+        actual = taken if flow.complete else _not_complete(flow, f" after {taken}")
         place = (*place, "completed_within")
         self.add(place, subject, "completed within", format_duration(limit), actual, held)
 
@@ -94,9 +95,13 @@ class _Court:
     def ask(self, place: Place, function: str, result: Result) -> None:
         """A function of somebody's own."""
         try:
-            answer = find_function(function)(result)
+            answer = find_judge(function)(result)
         except AssertionError as error:
             answer = str(error) or "an assertion failed"
+        except Terminated:
+            raise
+        except SystemExit as error:
+            answer = f"it raised SystemExit: {error}"
         except Exception as error:
             text = f"`{function}` raised {type(error).__name__}: {error}"
             raise ScenarioError([Problem(self._world.scenario.where(place), text)]) from error
@@ -116,3 +121,8 @@ class _Court:
                 value = metrics[name].read(measured)
                 actual = metrics[name].dimension.format(value)
                 self.add((*place, name), subject, name, str(comparison), actual, comparison.holds(value))
+
+
+def _not_complete(flow: Flow, when: str = "") -> str:
+    """That not all was done, and what the applications know of the reason."""
+    return ", ".join(filter(None, (f"not complete{when}", write_errors(flow.errors))))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from scenarios.signals import Terminated
 
 
 class FunctionError(ValueError):
@@ -40,11 +43,37 @@ def _is_beside(directory: Path, name: str) -> bool:
 def find_function(name: str) -> Callable[..., Any]:
     """What ``module:function`` stands for. Raises FunctionError."""
     module_name, _, attribute = name.partition(":")
+    if not (module_name and attribute):
+        raise FunctionError(f"{name!r} is not of the form module:function")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a module may raise anything
+    except Terminated:
+        raise
+    except (Exception, SystemExit) as error:  # a module may raise anything
         raise FunctionError(f"the module `{module_name}` cannot be imported: {error}") from None
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if not callable(function):
         raise FunctionError(f"the module `{module_name}` has no function `{attribute}`")
+    return function
+
+
+def find_coroutine(name: str) -> Callable[..., Coroutine[Any, Any, None]]:
+    """The same for a coroutine function. Raises FunctionError."""
+    function = find_function(name)
+    if not inspect.iscoroutinefunction(function):
+        raise FunctionError(f"`{name}` is no coroutine function (async def)")
+    return function
+
+
+def find_judge(name: str) -> Callable[[Any], object]:
+    """The same for a function that is called with a result, and no coroutine function. Raises FunctionError."""
+    function = find_function(name)
+    if inspect.iscoroutinefunction(function):
+        raise FunctionError(f"`{name}` is a coroutine function (async def), whose answer nobody awaits")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise FunctionError(f"`{name}` cannot be called with a result: {error}") from None
+    except ValueError:  # what is written in C may tell nothing of its parameters
+        pass
     return function

@@ -14,6 +14,7 @@ from links.impairments.channel import Channel
 from links.impairments.statistics import ChannelStatistics, DropReason
 from scenarios.applications.flow import Flow
 from scenarios.applications.measures import Datagrams
+from scenarios.applications.traffic import Traffic
 from scenarios.quantities import Dimension, Value
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ class Metric(Generic[T]):
     dimension: Dimension
     doc: str
     read: Callable[[T], Value | None]
+    datagrams: bool | None = None
+    """Of a flow: whether it is measured only where there are datagrams (true), or only where there are connections."""
 
 
 def _latency(percent: float) -> Callable[[Flow], Value | None]:
@@ -66,17 +69,28 @@ FLOW_METRICS: dict[str, Metric[Flow]] = {
         Dimension.COUNT, "Streams, requests or round trips that ended well.", lambda flow: flow.transfers
     ),
     "retransmissions": Metric(
-        Dimension.COUNT, "Segments that the senders of content sent again.", lambda flow: flow.retransmissions
+        Dimension.COUNT,
+        "Segments that the senders of content sent again.",
+        lambda flow: flow.retransmissions,
+        datagrams=False,
     ),
-    "resets": Metric(Dimension.COUNT, "Connections that ended by a reset.", lambda flow: flow.resets),
+    "resets": Metric(
+        Dimension.COUNT, "Connections that ended by a reset.", lambda flow: flow.resets, datagrams=False
+    ),
     "errors": Metric(
         Dimension.COUNT, "Errors that the applications met.", lambda flow: sum(flow.errors.values())
     ),
     "rtt": Metric(
-        Dimension.DURATION, "Smoothed round-trip time of TCP, the mean of its senders.", lambda flow: flow.rtt
+        Dimension.DURATION,
+        "Smoothed round-trip time of TCP, the mean of its senders.",
+        lambda flow: flow.rtt,
+        datagrams=False,
     ),
     "rtt_min": Metric(
-        Dimension.DURATION, "Least round-trip time that TCP measured.", lambda flow: flow.rtt_minimum
+        Dimension.DURATION,
+        "Least round-trip time that TCP measured.",
+        lambda flow: flow.rtt_minimum,
+        datagrams=False,
     ),
     "latency_min": Metric(Dimension.DURATION, "Least latency of a transfer or datagram.", _latency(0)),
     "latency_mean": Metric(Dimension.DURATION, "Mean latency.", _mean_latency),
@@ -85,21 +99,37 @@ FLOW_METRICS: dict[str, Metric[Flow]] = {
     "latency_p95": Metric(Dimension.DURATION, "95th percentile of latency.", _latency(95)),
     "latency_p99": Metric(Dimension.DURATION, "99th percentile of latency.", _latency(99)),
     "latency_max": Metric(Dimension.DURATION, "Greatest latency.", _latency(100)),
-    "loss": Metric(Dimension.SHARE, "Datagrams that did not arrive.", _datagrams(_lost_share)),
+    "loss": Metric(
+        Dimension.SHARE, "Datagrams that did not arrive.", _datagrams(_lost_share), datagrams=True
+    ),
     "duplicates": Metric(
-        Dimension.COUNT, "Datagrams that arrived again.", _datagrams(lambda datagrams: datagrams.duplicates)
+        Dimension.COUNT,
+        "Datagrams that arrived again.",
+        _datagrams(lambda datagrams: datagrams.duplicates),
+        datagrams=True,
     ),
     "reordered": Metric(
         Dimension.COUNT,
         "Datagrams that arrived late (RFC 4737).",
         _datagrams(lambda datagrams: datagrams.reordered),
+        datagrams=True,
     ),
     "jitter": Metric(
         Dimension.DURATION,
         "Jitter of the datagrams (RFC 3550).",
         _datagrams(lambda datagrams: datagrams.jitter),
+        datagrams=True,
     ),
 }
+
+
+def unmeasured(metric: str, traffic: Traffic) -> str | None:
+    """Why a metric of flows is never measured of this traffic, if so."""
+    needs = FLOW_METRICS[metric].datagrams if metric in FLOW_METRICS else None
+    if needs is None or traffic.datagrams in (None, needs):
+        return None
+    what, has = ("datagrams", "connections") if needs else ("connections", "datagrams")
+    return f"`{metric}` is measured of {what}, and `{traffic.kind}` consists of {has}"
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from scenarios.expression import ExpressionError
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS, Metric
 from scenarios.problems import did_you_mean
 from scenarios.quantities import Dimension
+from stack.counters import COUNTERS
 
 
 class Declared(NamedTuple):
@@ -76,6 +77,8 @@ class Names:
         if not metric:
             raise ExpressionError(f"`{path}` names no metric; write `{path}.` and one")
         if section == "host":
+            if metric not in COUNTERS:
+                raise ExpressionError(f"unknown counter `{metric}`{did_you_mean(metric, sorted(COUNTERS))}")
             return Reference("host", name, "both", metric, Dimension.COUNT)
         if section == "flow":
             return Reference("flow", name, "both", metric, _find(FLOW_METRICS, metric).dimension)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,9 +13,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from links.units import format_duration, format_size
+from scenarios.files import STANDARD_OUTPUT, Output
 from scenarios.metrics import FLOW_METRICS
 from scenarios.quantities import Value
-from scenarios.result import FlowOutcome, Result
+from scenarios.result import FlowOutcome, Result, write_errors
 from scenarios.runner import Tell
 
 WIDTH = 140
@@ -35,9 +37,11 @@ _MEANINGLESS = {"bulk": ("latency_p50", "latency_p99")}
 
 
 def console(*, error: bool = False) -> Console:
-    """Standard output, or standard error."""
-    stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else WIDTH, highlight=False)
+    """Standard output, or standard error; raises ScenarioError where it cannot be written."""
+    stream, name = (sys.stderr, "standard error") if error else (sys.stdout, STANDARD_OUTPUT)
+    return Console(
+        file=cast(TextIO, Output(stream, name)), width=None if stream.isatty() else WIDTH, highlight=False
+    )
 
 
 @contextmanager
@@ -90,9 +94,14 @@ def _flow_table(result: Result) -> Table:
         table.add_column(title, no_wrap=title in ("flow", "kind"))
     for metric in shown:
         table.add_column(_COLUMNS[metric], justify="right", no_wrap=True)
+    with_errors = any(flow.errors for flow in result.flows.values())
+    if with_errors:
+        table.add_column("errors")
     table.add_column("held", justify="right")
     for name, flow in result.flows.items():
         cells = [_cell(flow, metric) for metric in shown]
+        if with_errors:
+            cells.append(escape(write_errors(flow.errors)) or "-")
         table.add_row(name, flow.kind, flow.client, flow.server, *cells, _held(result, f"flow {name}"))
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,11 @@ class Verdict:
         return f"{self.subject}: {self.what}: expected {self.expected}, actual {self.actual}"
 
 
+def write_errors(errors: Mapping[str, int]) -> str:
+    """The errors of a flow, for people: ``ECONNRESET, ETIMEDOUT (3)``."""
+    return ", ".join(name if count == 1 else f"{name} ({count})" for name, count in errors.items())
+
+
 @dataclass(frozen=True, slots=True)
 class FlowOutcome:
     """What one flow came to. Times are ns since the start of the run."""
@@ -42,6 +48,7 @@ class FlowOutcome:
     metrics: dict[str, Value | None]
     """By the names of :data:`scenarios.metrics.FLOW_METRICS`; sizes in bytes, rates in bit/s, times in ns."""
     errors: dict[str, int]
+    """What went wrong, by the errno's name, and how often."""
 
 
 @dataclass(frozen=True, slots=True)

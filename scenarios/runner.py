@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from links.capture import capture_to
 from scenarios.expectations import judge
+from scenarios.files import writing
 from scenarios.functions import importable
 from scenarios.loading import LoadedScenario, load_scenario
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS
-from scenarios.problems import Problem, ScenarioError
 from scenarios.quantities import Value
 from scenarios.result import FlowOutcome, Result
 from scenarios.timeline import Timeline
@@ -48,11 +48,8 @@ def run_scenario(
         world = World(scenario, seed)
         with world.simulation as simulation, ExitStack() as stack:
             if pcap is not None:
-                try:
-                    capture = stack.enter_context(capture_to(pcap, simulation.clock))
-                except OSError as error:
-                    problem = Problem(str(pcap), f"cannot be written: {error.strerror}")
-                    raise ScenarioError([problem]) from None
+                stack.enter_context(writing(str(pcap)))
+                capture = stack.enter_context(capture_to(pcap, simulation.clock))
                 for wire in simulation.wires.values():
                     capture.attach(wire)
             Timeline(world)
@@ -61,6 +58,11 @@ def run_scenario(
             report = None if progress is None else lambda now: progress(now, end)
             simulation.run(until=end, progress=report)
             return judge(world, _measure(world, seed))
+
+
+def verify(scenario: LoadedScenario) -> None:
+    """Build the scenario's world, and take it down again. Raises ScenarioError with what only shows there."""
+    World(scenario, scenario.model.seed).simulation.close()
 
 
 def _measure(world: World, seed: int) -> Result:

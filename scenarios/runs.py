@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
 
+from scenarios.files import directory_for, directory_obstacle, obstacle, put_out, to_json, write_json
 from scenarios.loading import LoadedScenario, load_scenario
 from scenarios.problems import Problem, ScenarioError
 from scenarios.report import console, print_failures, print_result, progress_bar
 from scenarios.result import Result
-from scenarios.runner import run_scenario
+from scenarios.runner import run_scenario, verify
 
 MAX_SEEDS = 100_000
 _SEEDS = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
@@ -70,10 +69,11 @@ class Order:
                 problems.append(Problem("--set", f"{setting!r} is not of the form PATH=VALUE"))
             overrides[path] = value
         if json is not None and json != "-":
-            if Path(json).is_dir():
-                problems.append(Problem("--json", f"{json} is a directory"))
-            elif not Path(json).absolute().parent.is_dir():
-                problems.append(Problem("--json", f"there is no directory for {json}"))
+            text = obstacle(json)
+            if text is None and not Path(json).absolute().parent.is_dir():
+                text = f"there is no directory for {json}"
+            if text is not None:
+                problems.append(Problem("--json", text))
         if problems:
             raise ScenarioError(problems)
         return cls(files, wanted, overrides, json, pcap, quiet)
@@ -88,43 +88,66 @@ class _Run:
     pcap: Path | None
     json: Path | None
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that it leaves."""
+        return [path for path in (self.pcap, self.json) if path is not None]
+
 
 def execute(order: Order) -> bool:
     """Do all runs, and report them. Returns whether all expectations held.
 
     Raises:
-        ScenarioError: one of the scenarios is wrong, in which case none runs; or a file cannot be written.
+        ScenarioError: something is wrong with one of the scenarios, or it is seen that a file cannot be written, in
+            which case none runs; or a file could not be written after all.
     """
-    runs = list(_plan(order))
+    runs = _plan(order)
     target = console(error=order.json == "-")
-    results = []
-    for run in runs:
-        results.append(_do(run, order, target))
-        if run.json is not None:
-            write_json(run.json, results[-1].to_dict())
+    results = [_do(run, order, target) for run in runs]
     passed = all(result.passed for result in results)
     if len(results) > 1 and not order.quiet:
         target.print(f"{sum(result.passed for result in results)} of {len(results)} runs passed")
     document = {"passed": passed, "runs": [result.to_dict() for result in results]}
     if order.json == "-":
-        print(_to_json(document))
+        put_out(to_json(document))
     elif order.json is not None:
         write_json(Path(order.json), document)
     return passed
 
 
-def _plan(order: Order) -> Iterator[_Run]:
-    """All runs, once all scenarios are known to be right."""
-    scenarios, problems = [], []
+def _plan(order: Order) -> list[_Run]:
+    """All runs. Raises ScenarioError with all that is wrong with any of them."""
+    scenarios: list[LoadedScenario] = []
+    problems: list[Problem] = []
     for file in order.files:
         try:
-            scenarios.append(load_scenario(file, order.overrides))
+            scenario = load_scenario(file, order.overrides)
+            scenarios.append(scenario)
+            problems += _output_problems(scenario)
+            verify(scenario)
         except ScenarioError as error:
             problems += error.problems
+    if order.pcap is not None and (text := directory_obstacle(order.pcap)) is not None:
+        problems.append(Problem("--pcap", text))
     if problems:
         raise ScenarioError(problems)
-    if order.pcap is not None:
-        _make_directory(order.pcap, "--pcap")
+    runs = list(_runs(order, scenarios))
+    paths = [path for run in runs for path in run.paths]
+    problems = [Problem(str(path), text) for path in paths if (text := obstacle(path)) is not None]
+    if problems:
+        raise ScenarioError(problems)
+    return runs
+
+
+def _output_problems(scenario: LoadedScenario) -> Iterator[Problem]:
+    """What is wrong with the files that a scenario asks for."""
+    outputs = scenario.model.outputs
+    for key, name in (("pcap", outputs.pcap), ("json", outputs.json_)):
+        if name is not None and (text := obstacle(name)) is not None:
+            yield Problem(scenario.where(("outputs", key)), text)
+
+
+def _runs(order: Order, scenarios: Sequence[LoadedScenario]) -> Iterator[_Run]:
     taken: set[Path] = set()
     for scenario in scenarios:
         own = scenario.model.seed
@@ -144,7 +167,6 @@ def _output(name: str | None, seed: int, *, several: bool) -> Path | None:
     if name is None:
         return None
     path = Path(name)
-    _make_directory(path.parent, str(path))
     return path.with_stem(f"{path.stem}-{seed}") if several else path
 
 
@@ -158,37 +180,20 @@ def _distinct(path: Path, taken: set[Path]) -> Path:
     return result
 
 
-def _make_directory(path: Path, where: str) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ScenarioError([Problem(where, f"cannot make the directory {path}: {error.strerror}")]) from None
-
-
 def _do(run: _Run, order: Order, target: Console) -> Result:
-    if order.quiet:
-        result = run_scenario(run.scenario, run.seed, pcap=run.pcap)
-        print_failures(target, result)
-        return result
-    with progress_bar(target, f"{run.scenario.name}, seed {run.seed}") as tell:
-        result = run_scenario(run.scenario, run.seed, pcap=run.pcap, progress=tell)
-    print_result(target, result)
-    if run.pcap is not None:
-        target.print(f"capture: {escape(str(run.pcap))}", soft_wrap=True)
+    """One run, and the files that it leaves."""
+    with ExitStack() as directories:
+        for path in run.paths:
+            directories.enter_context(directory_for(path))
+        if order.quiet:
+            result = run_scenario(run.scenario, run.seed, pcap=run.pcap)
+            print_failures(target, result)
+        else:
+            with progress_bar(target, f"{run.scenario.name}, seed {run.seed}") as tell:
+                result = run_scenario(run.scenario, run.seed, pcap=run.pcap, progress=tell)
+            print_result(target, result)
+            if run.pcap is not None:
+                target.print(f"capture: {escape(str(run.pcap))}", soft_wrap=True)
+        if run.json is not None:
+            write_json(run.json, result.to_dict())
     return result
-
-
-def _to_json(data: dict[str, Any]) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a file whole, or not at all. Raises ScenarioError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(_to_json(data) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise ScenarioError([Problem(str(path), f"cannot be written: {error.strerror}")]) from None

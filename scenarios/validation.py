@@ -24,6 +24,8 @@ class Mistake(NamedTuple):
 def mistakes(error: ValidationError, model: type[BaseModel], data: Plain) -> Iterator[Mistake]:
     """The mistakes in ``data`` that ``model`` found."""
     for details in error.errors(include_url=False):
+        if details["type"] == "default_factory_not_called":
+            continue  # the field that it would follow from is wrong, and has its own mistake
         place = _locate(details["loc"], data)
         of_key = details["type"] in _OF_KEY or details["loc"][-1:] == ("[key]",)
         yield Mistake(place, _describe(details, place, model, data), of_key)

@@ -10,7 +10,7 @@ from typing import Any
 
 from links.simulated.simulation import Simulation
 from scenarios.applications.flow import Flow
-from scenarios.builder import build, endpoints
+from scenarios.builder import Endpoint, add_routes, build, endpoints
 from scenarios.expression import Quantity
 from scenarios.loading import LoadedScenario
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS, LinkState
@@ -18,6 +18,7 @@ from scenarios.names import Reference
 from scenarios.problems import Problem, ScenarioError
 from scenarios.quantities import Value
 from scenarios.schema.traffic import AnyFlow
+from scenarios.signals import Terminated
 from stack.clock import MILLISECOND
 from stack.host import Host
 from stack.tcp.state import State
@@ -38,9 +39,26 @@ class World:
         self.flows = {name: Flow(name, flow.kind) for name, flow in scenario.model.traffic.items()}
         self.traffic_ended: int | None = None
         """When the last client returned (ns)."""
-        self._endpoints = endpoints(scenario, self.simulation)
+        self._endpoints = self._complete()
         self._working = len(self.flows)
         self._servers: dict[str, asyncio.Task[None]] = {}
+
+    def _complete(self) -> dict[str, Endpoint]:
+        """Add the written routes, and find the ends of the traffic; raises ScenarioError with all that is wrong."""
+        problems: list[Problem] = []
+        found: dict[str, Endpoint] = {}
+        try:
+            add_routes(self.scenario, self.simulation)
+        except ScenarioError as error:
+            problems += error.problems
+        try:
+            found = endpoints(self.scenario, self.simulation)
+        except ScenarioError as error:
+            problems += error.problems
+        if problems:
+            self.simulation.close()
+            raise ScenarioError(problems)
+        return found
 
     # --- traffic
 
@@ -89,7 +107,9 @@ class World:
         """Run an application; an exception of somebody's own coroutine is a mistake in the scenario."""
         try:
             await application
-        except Exception as error:
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
             if self.flows[name].kind != "python":
                 raise
             frame = traceback.extract_tb(error.__traceback__)[-1]

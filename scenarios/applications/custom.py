@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import inspect
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from scenarios.applications.flow import Flow
 from scenarios.applications.traffic import Traffic
+from scenarios.functions import find_coroutine
 from stack.host import Host
 
 
@@ -33,17 +31,22 @@ class Python(Traffic):
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments for both."""
 
+    @property
+    def datagrams(self) -> None:
+        """What coroutines of one's own do is their affair."""
+        return None
+
     @field_validator("python", "python_server")
     @classmethod
     def _exists(cls, name: str | None) -> str | None:
         if name is not None:
-            _coroutine_function(name)
+            find_coroutine(name)
         return name
 
     async def client(self, host: Host, address: str, port: int, flow: Flow) -> None:
         """Run the coroutine ``python``."""
         with flow.running(host.clock):
-            await _coroutine_function(self.python)(host, address, port, flow, **self.arguments)
+            await find_coroutine(self.python)(host, address, port, flow, **self.arguments)
 
     async def server(self, host: Host, port: int, flow: Flow) -> None:
         """Run the coroutine ``python_server``; without one, do nothing until cancelled."""
@@ -51,19 +54,4 @@ class Python(Traffic):
             await asyncio.get_running_loop().create_future()
         else:
             with flow.enduring():
-                await _coroutine_function(self.python_server)(host, port, flow, **self.arguments)
-
-
-def _coroutine_function(name: str) -> Callable[..., Any]:
-    """What ``module:name`` stands for; raises ValueError if that is no coroutine function."""
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
-        raise ValueError(f"{name!r} is not of the form module:coroutine")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module of the user's may do when it is imported
-        raise ValueError(f"module {module_name!r} cannot be imported: {error}") from error
-    function: Callable[..., Any] | None = getattr(module, attribute, None)
-    if function is None or not inspect.iscoroutinefunction(function):
-        raise ValueError(f"{name!r} is no coroutine function (async def)")
-    return function
+                await find_coroutine(self.python_server)(host, port, flow, **self.arguments)

@@ -64,6 +64,11 @@ class Echo(Traffic):
     timeout: Duration = 2 * SECOND
     """UDP: how long after the last message answers are waited for."""
 
+    @property
+    def datagrams(self) -> bool:
+        """Over UDP."""
+        return self.protocol == "udp"
+
     @model_validator(mode="after")
     def _fits(self) -> Echo:
         if self.protocol == "udp" and not HEADER <= self.size <= LARGEST:

@@ -30,7 +30,7 @@ class FlowResult:
     sent: int
     expected: int | None
     transfers: int
-    goodput: int
+    goodput: int | None
     retransmissions: int
     resets: int
     rtt: int | None
@@ -130,10 +130,10 @@ class Flow:
         return end - self.started
 
     @property
-    def goodput(self) -> int:
-        """Payload that has arrived per time elapsed (bit/s)."""
+    def goodput(self) -> int | None:
+        """Payload that has arrived per time elapsed (bit/s); None if no time has, as between two ends of one host."""
         elapsed = self.elapsed
-        return self.bytes * 8 * SECOND // elapsed if elapsed else 0
+        return self.bytes * 8 * SECOND // elapsed if elapsed else None
 
     @property
     def retransmissions(self) -> int:

@@ -59,6 +59,11 @@ class Ping(Traffic):
     timeout: Duration = 2 * SECOND
     """How long after the last request replies are waited for."""
 
+    @property
+    def datagrams(self) -> bool:
+        """Each request is one."""
+        return True
+
     async def client(self, host: Host, address: str, port: int, flow: Flow) -> None:
         """Send the requests and collect the replies."""
         family = family_of(address)

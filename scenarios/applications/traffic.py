@@ -20,8 +20,13 @@ class Traffic(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     default_port: ClassVar[int]
-    """The port that people would expect."""
+    """The port that people would expect; 0 if there are none in this kind of traffic."""
     kind: str
+
+    @property
+    def datagrams(self) -> bool | None:
+        """Whether it consists of numbered datagrams, and not of connections; None if only its author knows."""
+        return False
 
     @abstractmethod
     async def client(self, host: Host, address: str, port: int, flow: Flow) -> None:

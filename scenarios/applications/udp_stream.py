@@ -64,6 +64,11 @@ class UdpStream(Traffic):
     """From the first datagram to the end of the last one's turn."""
 
     @property
+    def datagrams(self) -> bool:
+        """They are what it streams."""
+        return True
+
+    @property
     def count(self) -> int:
         """Datagrams in the stream, one at least."""
         return max(1, self.rate * self.duration // (8 * self.size * SECOND))

@@ -11,8 +11,10 @@ from pydantic import Field, create_model
 from links.impairments.model import Written
 from links.units import Duration
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS, Metric
+from scenarios.problems import did_you_mean
 from scenarios.quantities import Comparison, Dimension, parse_comparison
 from scenarios.schema.base import Model, Name, OneOrMore, comparable
+from stack.counters import COUNTERS
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -86,6 +88,16 @@ class LinkExpectations(DirectionExpectations):
     backward: DirectionExpectations = DirectionExpectations()
 
 
+def _parse_counter(value: object) -> str:
+    if value not in COUNTERS:
+        raise ValueError(f"unknown counter `{value}`{did_you_mean(str(value), sorted(COUNTERS))}")
+    return str(value)
+
+
+Counter: TypeAlias = Annotated[str, Written(_parse_counter, {"type": "string", "enum": sorted(COUNTERS)})]
+"""What a host counts."""
+
+
 def _parse_digest(value: object) -> str:
     if not isinstance(value, str) or _DIGEST.fullmatch(value) is None:
         raise ValueError(f"{value!r} is not a digest: 64 hexadecimal digits")
@@ -104,7 +116,7 @@ class Expect(Model):
     flows: dict[Name, FlowExpectations] = Field(default_factory=dict)
     """By the name of the traffic."""
     links: dict[Name, LinkExpectations] = Field(default_factory=dict)
-    hosts: dict[Name, dict[str, CounterExpectation]] = Field(default_factory=dict)
+    hosts: dict[Name, dict[Counter, CounterExpectation]] = Field(default_factory=dict)
     """The counters of hosts and routers, such as ``tcp.bad_checksum``; one that never counted is 0."""
     digest: Annotated[str, Written(_parse_digest, {"type": "string", "pattern": "^[0-9a-f]{64}$"})] | None = (
         None

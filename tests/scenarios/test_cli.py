@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from links.pcapng import read_pcapng
-from scenarios.cli import app
+from scenarios.cli import app, main
 from scenarios.schema.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,23 +94,139 @@ def test_bad_input(write: Write) -> None:
         (["s.yaml", "--set", "seed"], "--set: 'seed' is not of the form PATH=VALUE"),
         (["s.yaml", "--set", "sed=3"], "--set sed=3: unknown key `sed`; did you mean `seed`?"),
         (["s.yaml", "--json", "nowhere/x.json"], "--json: there is no directory for nowhere/x.json"),
-        (["s.yaml", "--pcap", "s.yaml"], "--pcap: cannot make the directory s.yaml: File exists"),
+        (["s.yaml", "--pcap", "s.yaml"], "--pcap: s.yaml is not a directory"),
         (["s.yaml", "--json", "."], "--json: . is a directory"),
+        (["s.yaml", "--json", ""], "--json: the name of a file is missing"),
+        (["s.yaml", "--set", "outputs.pcap=."], "--set outputs.pcap=.: . is a directory"),
+        (
+            ["s.yaml", "--set", 'outputs.json="a\\0b"'],
+            "--set outputs.json=\"a\\0b\": 'a\\x00b' is not the name of a file",
+        ),
+        (["s.yaml", "--set", "outputs.json=."], "--set outputs.json=.: . is a directory"),
+        (
+            ["s.yaml", "--set", "outputs.pcap=s.yaml/x"],
+            "--set outputs.pcap=s.yaml/x: {here}/s.yaml is not a directory",
+        ),
     ],
 )
 def test_one_line_for_what_cannot_be(write: Write, arguments: list[str], message: str) -> None:
     write(GOOD)
     before = sorted(Path().iterdir())
     result = run("run", *arguments, "--quiet")
-    assert (result.exit_code, result.stderr) == (2, message + "\n")
+    assert (result.exit_code, result.stderr) == (2, message.replace("{here}", str(Path.cwd())) + "\n")
     assert sorted(Path().iterdir()) == before, "nothing is left behind"
 
 
-def test_usage_errors() -> None:
-    assert run("run").exit_code == 2
-    assert run("run", "s.yaml", "--sede", "1").exit_code == 2
-    assert run("run", "s.yaml", "--seed", "-1").exit_code == 2
-    assert run("fly").exit_code == 2
+def test_every_output_that_cannot_be_is_told_before_anything_runs(write: Write) -> None:
+    Path("small-1.pcapng").mkdir()
+    write(GOOD + "outputs: {pcap: '', json: ''}\n")
+    result = run("run", "s.yaml", write(GOOD + "outputs: {pcap: ., json: .}\n", "t.yaml"), "--json", "r.json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert lines(result.stderr) == [
+        "s.yaml:9:17: the name of a file is missing",
+        "s.yaml:9:27: the name of a file is missing",
+        "t.yaml:9:17: . is a directory",
+        "t.yaml:9:26: . is a directory",
+    ]
+    result = run("run", write(GOOD), "--pcap", ".")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "small-1.pcapng: small-1.pcapng is a directory\n"
+
+
+def full(path: Path) -> None:
+    """Let a file that this process is about to write be on a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f".{path.name}.{os.getpid()}.part").symlink_to("/dev/full")
+
+
+@pytest.mark.parametrize("name", ["out.pcapng", "out.json"])
+def test_a_full_disk(write: Write, name: str) -> None:
+    file = write(GOOD + "outputs: {pcap: out.pcapng, json: out.json}\n")
+    full(Path(name))
+    result = run("run", file, "--quiet")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"{name}: cannot be written: No space left on device\n"
+    assert not list(Path().glob(".*.part"))
+    assert not Path(name).exists()
+
+
+def test_directories_made_for_nothing_are_taken_away(write: Write) -> None:
+    Path("own.py").write_text("async def client(host, address, port, flow):\n    raise KeyError(port)\n")
+    text = GOOD.replace("kind: bulk", "kind: python, python: 'own:client'").replace(", bytes: 100kB", "")
+    result = run("run", write(text), "--set", "outputs.json=new/result.json", "--pcap", "a/b/c")
+    assert result.exit_code == 2
+    assert "`upload` raised KeyError: 9999" in result.stderr
+    assert sorted(os.listdir()) == ["own.py", "s.yaml"]
+
+
+def outside(*arguments: str | Path, stdout: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own, with its standard output in a file if one is named."""
+    command = [sys.executable, "-m", "scenarios", *map(str, arguments)]
+    where = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if stdout is None:
+        return subprocess.run(command, env=where, capture_output=True, text=True, check=False, timeout=60)
+    with Path(stdout).open("w") as file:
+        return subprocess.run(
+            command, env=where, stdout=file, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "s.yaml"], ["run", "s.yaml", "--json", "-", "--quiet"], ["check", "s.yaml"], ["schema"]],
+)
+def test_a_full_standard_output(write: Write, arguments: list[str]) -> None:
+    write(GOOD)
+    done = outside(*arguments, stdout="/dev/full")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "standard output: cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_nothing_behind(write: Write, number: signal.Signals) -> None:
+    file = write(GOOD.replace("100kB", "100GB") + "duration: 1000s\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scenarios", "run", str(file), "--pcap", "out", "--quiet"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    deadline = time.monotonic() + 30
+    while not list(Path().glob("out/.*.part")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(Path().glob("out/.*.part"))
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    assert sorted(os.listdir()) == ["s.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "Missing argument 'FILE...'."),
+        (["run", "s.yaml", "--sede", "1"], "No such option: --sede"),
+        (["run", "s.yaml", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["run", "s.yaml", "--seed", "one"], "Invalid value for '--seed'"),
+        (["fly"], "No such command 'fly'."),
+    ],
+)
+def test_usage_errors_take_one_line(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["usernetstack", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"usernetstack: error: {message}")
+    assert told.err.count("\n") == 1
+
+
+def test_no_command_gives_help() -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "Usage: usernetstack" in result.stderr
 
 
 def test_one_bad_file_stops_all(write: Write) -> None:
@@ -171,6 +289,42 @@ def test_check_finds_what_only_shows_with_all_addresses(write: Write) -> None:
     assert (result.exit_code, result.stderr) == (2, "s.yaml:3:59: 10.8.0.1 is on no network of `a`\n")
 
 
+def test_check_finds_all_that_only_shows_with_all_addresses(write: Write) -> None:
+    text = """\
+        topology:
+          families: ipv6
+          nodes:
+            a: {kind: host, routes: [{to: fd09::/16, via: "fd08::1"}, {to: fd0a::/16, via: "fd08::2"}]}
+            b: {kind: host, routes: [{to: fd09::/16, via: "fd08::3"}]}
+          links: {wire: {between: [a, b], mtu: 600}}
+        traffic: {f: {kind: ping, from: a, to: b}, g: {kind: ping, from: b, to: a}}
+        """
+    for command in ("run", "check"):
+        result = run(command, write(text))
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert lines(result.stderr) == [
+            "s.yaml:4:51: fd08::1 is on no network of `a`",
+            "s.yaml:4:84: fd08::2 is on no network of `a`",
+            "s.yaml:5:51: fd08::3 is on no network of `b`",
+            "s.yaml:7:40: `b` has no IP address",
+            "s.yaml:7:73: `a` has no IP address",
+        ]
+
+
+def test_nothing_runs_if_one_has_no_address(write: Write) -> None:
+    bad = GOOD.replace("topology:", "topology:\n  families: ipv6").replace("[a, b],", "[a, b], mtu: 600,")
+    result = run("run", write(GOOD), write(bad, "t.yaml"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "t.yaml:7:37: `b` has no IP address\n"
+
+
+def test_errors_have_a_column_where_there_are_any(write: Write) -> None:
+    assert "errors" not in run("run", write(GOOD)).stdout
+    result = run("run", write(GOOD + "events: [{at: 0s, kind: down, link: wire}]\n"))
+    row = next(line for line in lines(result.stdout) if line.startswith("upload"))
+    assert re.search(r"\sEHOSTUNREACH\s", row)
+
+
 def test_the_schema_describes_what_is_read(write: Write) -> None:
     result = run("schema")
     assert result.exit_code == 0
@@ -180,6 +334,8 @@ def test_the_schema_describes_what_is_read(write: Write) -> None:
         field.alias or name for name, field in Scenario.model_fields.items()
     }
     assert document["properties"]["traffic"]["patternProperties"]
+    counters = document["$defs"]["Expect"]["properties"]["hosts"]["patternProperties"].popitem()[1]
+    assert "tcp.bad_checksum" in counters["propertyNames"]["enum"]
     assert document["$defs"]["TcpSettings"]["properties"]["delayed_ack"]["default"] == "40ms"
 
 

@@ -181,7 +181,7 @@ def test_mistakes_in_the_topology(mistakes: Mistakes, topology: str, expected: s
         ("traffic: {f: {kind: bulk, from: client, to: server}}", "give either bytes or duration"),
         (
             "traffic: {f: {kind: python, from: client, to: server, python: 'nothing:there'}}",
-            "module 'nothing' cannot be imported: No module named 'nothing'",
+            "module `nothing` cannot be imported: No module named 'nothing'",
         ),
         ("events: [{at: 2h, kind: heal}]", "7200s is after the end of the run, 60s"),
         ("events: [{at: 1s, when: time > 2s, kind: heal}]", "an event has either `at`, a time, or `when`, a condition"),
@@ -206,6 +206,44 @@ def test_mistakes_in_the_topology(mistakes: Mistakes, topology: str, expected: s
             "`a` has 0 links; give its addresses at these",
         ),
         ("expect: {flows: {f: {goodput: 5Mbit/s}}}", "'5Mbit/s' would have to be met exactly"),
+        (
+            "expect: {hosts: {server: {tcp.bad_cheksum: 0}}}",
+            ":27: unknown counter `tcp.bad_cheksum`; did you mean `tcp.bad_checksum`?",
+        ),
+        (
+            "events: [{when: host.server.tcp.bad_cheksum > 3, kind: down, link: wire}]",
+            ":17: unknown counter `tcp.bad_cheksum`; did you mean `tcp.bad_checksum`?",
+        ),
+        (
+            "traffic: {f: {kind: ping, from: client, to: server, port: 80}}",
+            ":53: `ping` has no ports",
+        ),
+        (
+            "traffic: {f: {kind: ping, from: client, to: server}}\nexpect: {flows: {f: {rtt: '> 1ms'}}}",
+            "3:22: `rtt` is measured of connections, and `ping` consists of datagrams",
+        ),
+        (
+            "traffic: {f: {kind: bulk, bytes: 1kB, from: client, to: server}}\nexpect: {flows: {f: {loss: 0%}}}",
+            "3:22: `loss` is measured of datagrams, and `bulk` consists of connections",
+        ),
+        (
+            "traffic: {f: {kind: echo, from: client, to: server}}\nexpect: {flows: {f: {jitter: '< 1ms'}}}",
+            "3:22: `jitter` is measured of datagrams, and `echo` consists of connections",
+        ),
+        (
+            "traffic: {f: {kind: http, from: client, to: server}}\n"
+            "events: [{when: f.loss > 1%, kind: down, link: wire}]",
+            "3:17: `loss` is measured of datagrams, and `http` consists of connections",
+        ),
+        ("expect: {python: 'asyncio:sleep'}", "`asyncio:sleep` is a coroutine function (async def)"),
+        (
+            "expect: {python: 'shutil:copyfile'}",
+            "`shutil:copyfile` cannot be called with a result: missing a required argument: 'dst'",
+        ),
+        (
+            "traffic: {f: {kind: python, from: client, to: server, python: 'os:getcwd'}}",
+            "`os:getcwd` is no coroutine function (async def)",
+        ),
         ("expect: {python: 'os:nothing'}", "the module `os` has no function `nothing`"),
         ("expect: {python: 'import os'}", "'import os' is not of the form module:function"),
         ("expect: {links: {wire: {forward: {drop: 0}}}}", "unknown key `drop`; did you mean `drops`?"),
@@ -248,6 +286,17 @@ def test_an_asymmetric_error_is_told_where_it_is(mistakes: Mistakes) -> None:
         "7:24: '5' of what? Write '100 packets', '150kB', '20ms' or '1bdp'",
         "8:50: unknown key `jiter`; did you mean `jitter`?",
     ]
+
+
+def test_what_echo_measures_depends_on_its_transport(mistakes: Mistakes) -> None:
+    text = GOOD.replace("kind: bulk,", "kind: echo, protocol: udp,").replace(", bytes: 1MB", "")
+    assert mistakes(text + "expect: {flows: {upload: {loss: 0%, jitter: '< 1ms'}}}\n") == []
+
+
+def test_a_mistake_is_not_followed_by_what_pydantic_could_not_do_because_of_it(mistakes: Mistakes) -> None:
+    """What is left out of a Gilbert-Elliott model follows from what is given, and not if that is wrong."""
+    found = mistakes(GOOD.replace("delay: 10ms", "loss: {gemodel: {p: 101%}}"))
+    assert found == ["7:82: '101%' is more than 100%"]
 
 
 def test_a_broken_part_is_not_blamed_twice(mistakes: Mistakes) -> None:

@@ -35,6 +35,8 @@ def test_references(path: str, expected: tuple[object, ...]) -> None:
         ("donwload.bytes", "unknown name `donwload`; did you mean `download`?"),
         ("download.byte", "unknown metric `byte`; did you mean `bytes`?"),
         ("link.wire.forward.drop", "unknown metric `drop`; did you mean `drops`?"),
+        ("host.client.tcp.nosuch", "unknown counter `tcp.nosuch`; did you mean `tcp.no_syn`?"),
+        ("client.tcp.bad_cheksum", "unknown counter `tcp.bad_cheksum`; did you mean `tcp.bad_checksum`?"),
         ("download", "`download` names no metric; write `download.` and one"),
         ("flow.bytes", "unknown flow `bytes`; known: `download`, `wire`"),
     ],

@@ -193,6 +193,12 @@ def test_mistakes_in_coroutines_and_functions_of_ones_own(write: Write) -> None:
 
         def breaks(result):
             return result.nothing
+
+        def leaves(result):
+            raise SystemExit("goodbye")
+
+        async def exits(host, address, port, flow):
+            raise SystemExit(0)
         """,
         "own.py",
     )
@@ -209,10 +215,13 @@ def test_mistakes_in_coroutines_and_functions_of_ones_own(write: Write) -> None:
         ScenarioError, match=r"^s.yaml:2:11: `f` raised KeyError: 'what\?' \(own.py, line 2\)$"
     ):
         run_scenario(scenario("client", "own:complains"))
-    result = run_scenario(scenario("fine", "[own:complains, own:asserts]"))
+    with pytest.raises(ScenarioError, match=r"^s.yaml:2:11: `f` raised SystemExit: 0 \(own.py, line 20\)$"):
+        run_scenario(scenario("exits", "own:complains"))
+    result = run_scenario(scenario("fine", "[own:complains, own:asserts, own:leaves]"))
     assert [(verdict.held, verdict.actual) for verdict in result.verdicts] == [
         (False, "it is not good enough"),
         (False, "neither"),
+        (False, "it raised SystemExit: goodbye"),
     ]
     with pytest.raises(ScenarioError, match=r"^s.yaml:3:18: `own:breaks` raised AttributeError"):
         run_scenario(scenario("fine", "own:breaks"))
