@@ -118,7 +118,7 @@ class _Reader:
         if (options.tap is None) == (options.tun is None):
             self.wrong("--tap", "give one of --tap NAME and --tun NAME")
         for option, name in (("--tap", options.tap), ("--tun", options.tun)):
-            if name is not None and (not name or set(name) & set("%/: \t\n") or name in (".", "..")):
+            if name is not None and (not name or "%" in name):
                 self.wrong(option, f"{name!r} is no name of a device")
         if options.quiet and options.verbose:
             self.wrong("--quiet", "contradicts --verbose")
