@@ -6,6 +6,7 @@ is made, so a host never runs with one. Sizes are bytes, times nanoseconds, unle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
@@ -16,6 +17,11 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 KIB = 1024
 MIB = 1024 * KIB
+
+_KEY = re.compile("[0-9a-fA-F]{32}")
+
+CONGESTION_CONTROLS = ("bbr", "cubic", "dctcp", "reno", "vegas")
+"""Those that come with the stack; others are written as ``module:Class``."""
 
 
 class ConfigError(ValueError):
@@ -171,7 +177,29 @@ class UdpConfig(Section):
 class TcpConfig(Section):
     """TCP: RFC 9293 and the RFCs named beside each knob."""
 
-    congestion: str = knob("cubic", "Congestion control (RFC 9438, RFC 5681).", choices=("cubic", "reno"))
+    congestion: str = knob(
+        "cubic",
+        "Congestion control: bbr, cubic (RFC 9438), dctcp (RFC 8257), reno (RFC 5681), vegas, or module:Class.",
+    )
+    ecn: str = knob(
+        "accept",
+        "ECN: never, if the peer asks, or also ask for it (RFC 3168; Linux tcp_ecn 0, 2, 1).",
+        choices=("off", "accept", "request"),
+    )
+    accurate_ecn: bool = knob(False, "Prefer AccECN feedback (RFC 9768), when asking and when asked.")
+    hystart: bool = knob(True, "Leave slow start when the RTT rises (RFC 9406).")
+    abe: bool = knob(True, "Fall less far for an ECN mark than for a loss (RFC 8511).")
+    pacing: bool = knob(False, "Spread segments over the round trip, whatever the congestion control.")
+    notsent_lowat: int = knob(
+        0xFFFFFFFF,
+        "TCP_NOTSENT_LOWAT: writable while less than this is unsent (Linux tcp_notsent_lowat).",
+        unit="bytes",
+        low=1,
+        high=0xFFFFFFFF,
+    )
+    window_clamp: int = knob(
+        0, "TCP_WINDOW_CLAMP: never offer a larger window; 0: no clamp.", unit="bytes", low=0, high=1 << 30
+    )
     initial_window: int = knob(10, "Initial congestion window (RFC 6928).", unit="segments", low=1, high=100)
     mss: int = knob(
         0, "Largest MSS to announce and use; 0: from the link's MTU (RFC 9293 3.7.1).",
@@ -237,6 +265,20 @@ class TcpConfig(Section):
         5, "Retransmissions of a SYN/ACK (Linux tcp_synack_retries).", unit="retransmissions", low=0, high=255
     )
     duplicate_acks: int = knob(3, "DupThresh (RFC 5681 3.2, RFC 6675 2).", unit="segments", low=1, high=300)
+    rack: bool = knob(True, "Detect losses by time (RFC 8985 6); otherwise by DupThresh (RFC 6675).")
+    tail_loss_probe: bool = knob(True, "Probe the end of a flight before the timer has to (RFC 8985 7).")
+    frto: bool = knob(True, "Find out whether a retransmission timeout was spurious (RFC 5682).")
+    dsack: bool = knob(True, "Report what arrived twice (RFC 2883).")
+    mtu_probing: str = knob(
+        "blackhole",
+        "Search for the path MTU with probes (RFC 4821): never, once full-sized segments vanish, or from the start "
+        "(Linux tcp_mtu_probing 0, 1, 2).",
+        choices=("off", "blackhole", "always"),
+    )
+    base_mss: int = knob(
+        1024, "Where that search begins: a size that gets through nearly everywhere (Linux tcp_base_mss).",
+        unit="bytes", low=48, high=65535,
+    )  # fmt: skip
     user_timeout: int = knob(
         0, "Give up when data stays unacknowledged this long; 0: by retries alone (RFC 5482, RFC 9293 3.8.3).",
         unit="ns", low=0, high=24 * HOUR,
@@ -262,7 +304,7 @@ class TcpConfig(Section):
     )  # fmt: skip
     fin_wait_2: int = knob(
         MINUTE, "How long a closed socket waits for the peer's FIN (Linux tcp_fin_timeout).",
-        unit="ns", low=SECOND, high=HOUR,
+        unit="ns", low=0, high=HOUR,
     )  # fmt: skip
     backlog_max: int = knob(
         4096, "Upper bound of listen()'s backlog (Linux somaxconn).", unit="connections", low=1, high=1 << 20
@@ -270,6 +312,28 @@ class TcpConfig(Section):
     syn_backlog: int = knob(
         1024, "Connections of one listener in SYN-RECEIVED (Linux tcp_max_syn_backlog).",
         unit="connections", low=1, high=1 << 20,
+    )  # fmt: skip
+    syn_cookies: str = knob(
+        "overflow",
+        "SYN cookies: never, when a listener's SYN queue is full, for every SYN (Linux tcp_syncookies 0, 1, 2).",
+        choices=("off", "overflow", "always"),
+    )
+    fast_open: str = knob(
+        "client",
+        "TCP Fast Open (RFC 7413), for those who ask for it by socket option or call (Linux tcp_fastopen, bits 1, 2).",
+        choices=("off", "client", "server", "both"),
+    )
+    fast_open_cookies: bool = knob(
+        True,
+        "Fast Open sends and takes data only with a cookie (Linux tcp_fastopen, not bits 0x4 and 0x200).",
+    )
+    fast_open_key: str = knob(
+        "",
+        "The key of the server's Fast Open cookies, 32 hexadecimal digits; empty: a secret of the host's own.",
+    )
+    fast_open_hosts: int = knob(
+        1024, "Hosts whose Fast Open cookies are remembered; beyond it the oldest goes (RFC 7413 4.1.3).",
+        unit="hosts", low=1, high=1 << 20,
     )  # fmt: skip
     out_of_order_segments: int = knob(
         16384, "Separate pieces of out-of-order data kept per connection.", unit="pieces", low=1, high=1 << 20
@@ -285,6 +349,16 @@ class TcpConfig(Section):
     slow_start_after_idle: bool = knob(
         True, "Restart from the initial window after an idle RTO (RFC 5681 4.1)."
     )
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if self.fast_open_key and not _KEY.fullmatch(self.fast_open_key):
+            raise ConfigError(f"fast_open_key must be 32 hexadecimal digits, not {self.fast_open_key!r}")
+        if self.congestion not in CONGESTION_CONTROLS:
+            # Somebody's own; the registry imports this module, and is needed for nothing else here.
+            from stack.tcp.congestion import find
+
+            find(self.congestion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,8 @@
-"""Congestion control: how much may be in the network."""
+"""Congestion control: how much may be in the network, and how fast it goes there."""
 
 from __future__ import annotations
 
-from stack.tcp.congestion.base import CongestionControl
-from stack.tcp.congestion.cubic import Cubic
-from stack.tcp.congestion.reno import Reno
+from stack.tcp.congestion.base import CongestionControl, Settings
+from stack.tcp.congestion.registry import ALGORITHMS, find
 
-ALGORITHMS: dict[str, type[CongestionControl]] = {algorithm.name: algorithm for algorithm in (Cubic, Reno)}
-"""By the names that TCP_CONGESTION knows."""
-
-__all__ = ["ALGORITHMS", "CongestionControl", "Cubic", "Reno"]
+__all__ = ["ALGORITHMS", "CongestionControl", "Settings", "find"]

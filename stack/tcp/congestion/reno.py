@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from stack.tcp.congestion.base import CongestionControl
+from stack.tcp.congestion.base import CongestionControl, Settings
 
 
 class Reno(CongestionControl):
@@ -14,8 +14,8 @@ class Reno(CongestionControl):
 
     name: ClassVar[str] = "reno"
 
-    def __init__(self, mss: int, initial_window: int) -> None:
-        super().__init__(mss, initial_window)
+    def __init__(self, mss: int, initial_window: int, settings: Settings | None = None) -> None:
+        super().__init__(mss, initial_window, settings)
         self._acknowledged = 0
 
     def avoid_congestion(self, octets: int, now: int, rtt: int) -> None:
@@ -29,3 +29,8 @@ class Reno(CongestionControl):
         """Half the window (RFC 5681 3.1, equation 4)."""
         self._acknowledged = 0
         return self.cwnd // 2
+
+    def marked_window(self, now: int) -> int:
+        """Four fifths (RFC 8511 3: beta_ecn = 0.8)."""
+        self._acknowledged = 0
+        return self.cwnd * 4 // 5
