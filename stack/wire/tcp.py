@@ -29,6 +29,8 @@ WINDOW_SCALE: Final = 3
 SACK_PERMITTED: Final = 4
 SACK: Final = 5
 TIMESTAMPS: Final = 8
+MD5_SIGNATURE: Final = 19
+AUTHENTICATION: Final = 29
 
 _HEADER: Final = Struct("!HHIIHHHH")
 MIN_HEADER_LENGTH: Final = _HEADER.size
