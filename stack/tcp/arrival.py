@@ -7,7 +7,7 @@ import errno
 from stack.tcp.connection import Connection
 from stack.tcp.segment import Segment
 from stack.tcp.state import MAY_RECEIVE, State
-from stack.wire.tcp import ACK, FIN, RST, SYN
+from stack.wire.tcp import ACK, FIN, RST, SYN, URG
 
 
 def segment_arrives(connection: Connection, segment: Segment) -> None:
@@ -26,7 +26,11 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
         # Its SACK blocks would find no room in a full segment (RFC 2018 4).
         connection.send_ack()
     if connection.synchronized and connection.state is not State.TIME_WAIT:
+        unsent = connection.sender.unsent
         connection.output()
+        if connection.sender.unsent < unsent:
+            # Whoever waits for less to be unsent (TCP_NOTSENT_LOWAT) need not wait for an ACK.
+            connection.changed = True
     if receiver.ack_due:
         connection.send_ack()
     if connection.changed:
@@ -37,7 +41,7 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
 def _in_syn_sent(connection: Connection, segment: Segment) -> None:
     """RFC 9293 3.10.7.3."""
     sender, flags = connection.sender, segment.flags
-    acceptable = bool(flags & ACK) and sender.iss < segment.acknowledgment <= sender.snd_nxt
+    acceptable = bool(flags & ACK) and sender.iss < segment.acknowledgment <= sender.snd_max
     if flags & ACK and not acceptable:
         connection.drop("tcp.bad_ack")
         if not flags & RST:
@@ -56,10 +60,15 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
     now = connection.clock.now()
     connection.heard(now)
     if acceptable:
+        connection.syn_answered(segment.options, segment.acknowledgment)
         # The window in a SYN is never scaled (RFC 7323 2.2).
         sender.acknowledge(segment, now, 0)
         connection.establish()
-        connection.receiver.ack_due = True
+        connection.receiver.acknowledge_handshake()
+        segment.sequence += 1
+        if segment.length:
+            # A server with Fast Open may answer at once (RFC 7413 4.2.1).
+            _text_arrives(connection, segment, now)
     else:
         # Simultaneous open: the same SYN again, now with an ACK (RFC 9293 3.5, figure 7).
         connection.enter(State.SYN_RECEIVED)
@@ -70,6 +79,9 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     """RFC 9293 3.10.7.4: all states but CLOSED, LISTEN and SYN-SENT."""
     now = connection.clock.now()
     flags = segment.flags
+    if _is_syn_again(connection, segment):
+        _syn_arrives(connection)
+        return
     if not _is_acceptable(connection, segment, now):
         return
     if flags & RST:
@@ -89,9 +101,13 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     if not _ack_arrives(connection, segment, now):
         return
     connection.heard(now)
+    if connection.ecn.segment_arrives(flags, segment.codepoint, segment.length):
+        connection.receiver.ack_due = True
     if in_sequence and connection.timestamps is not None and segment.timestamp is not None:
         # RFC 7323 4.3 (2); after the ACK, so that a stranger who does not know it changes nothing.
         connection.timestamps.remember(segment.timestamp, now)
+    if (flags & URG or connection.receiver.awaits_urgent) and connection.state in MAY_RECEIVE:
+        connection.receiver.urgent_arrives(segment)
     if segment.length:
         _text_arrives(connection, segment, now)
     if flags & FIN and connection.state is not State.CLOSED:
@@ -130,6 +146,15 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
     return False
 
 
+def _is_syn_again(connection: Connection, segment: Segment) -> bool:
+    """The SYN that opened the connection; of one whose data were taken, it lies before the window."""
+    return (
+        connection.state is State.SYN_RECEIVED
+        and segment.flags & (SYN | ACK | RST) == SYN
+        and segment.sequence == connection.receiver.irs
+    )
+
+
 def _is_overtaken_ack(connection: Connection, segment: Segment) -> bool:
     """An ACK without data that a later segment has overtaken: old, but nothing that PAWS is there to keep out.
 
@@ -151,7 +176,7 @@ def _reset_arrives(connection: Connection, segment: Segment) -> None:
     elif segment.sequence != connection.receiver.rcv_nxt:
         connection.drop("tcp.bad_reset")
         connection.challenge()
-    elif connection.state is State.SYN_RECEIVED:
+    elif connection.state is State.SYN_RECEIVED and not connection.synchronized:
         connection.fail(errno.ECONNREFUSED)
     elif connection.state is State.CLOSE_WAIT:
         # The peer had said that it sends no more; what the user learns is that nobody reads, as in Linux.
@@ -179,11 +204,12 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
     sender = connection.sender
     ack = segment.acknowledgment
     if connection.state is State.SYN_RECEIVED:
-        if not sender.snd_una < ack <= sender.snd_nxt:
+        if not sender.snd_una < ack <= sender.snd_max:
             connection.drop("tcp.bad_ack")
             connection.refuse(segment)
             return False
-        if connection.listener is not None and not connection.listener.admit(connection):
+        listener = connection.listener
+        if listener is not None and (listener.defers(connection, segment) or not listener.admit(connection)):
             return False
         _complete_passive_open(connection, segment, now)
         return True
@@ -212,6 +238,7 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
 
 def _complete_passive_open(connection: Connection, segment: Segment, now: int) -> None:
     """SYN-RECEIVED to ESTABLISHED; the window in a SYN is never scaled (RFC 7323 2.2)."""
+    connection.sender.take_syn_data(segment.acknowledgment)
     connection.sender.acknowledge(segment, now, 0 if segment.flags & SYN else connection.snd_shift)
     connection.establish()
     listener, connection.listener = connection.listener, None
@@ -238,7 +265,7 @@ def _text_arrives(connection: Connection, segment: Segment, now: int) -> None:
     if connection.orphaned and segment.sequence + segment.length > receiver.rcv_nxt:
         # Nobody will ever read it (RFC 1122 4.2.2.13, RFC 2525 2.17).
         connection.drop("tcp.data_after_close")
-        connection.send_reset()
+        connection.refuse(segment)
         connection.forget()
         return
     before = receiver.rcv_nxt

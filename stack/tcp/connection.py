@@ -11,17 +11,33 @@ from stack.config import TcpConfig
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
+from stack.tcp.authentication import Authentication
+from stack.tcp.congestion import find
+from stack.tcp.ecn import NOT_ECT, Ecn
+from stack.tcp.fastopen import FastOpening, FastOpenOption
 from stack.tcp.info import TcpInfo, tcp_info
+from stack.tcp.key_table import KeyTable
 from stack.tcp.receiver import Receiver
 from stack.tcp.segment import Segment
 from stack.tcp.sender import Sender
 from stack.tcp.sequence import MASK, widen
 from stack.tcp.state import State
 from stack.tcp.timestamps import Timestamps
+from stack.tcp.urgent import UrgentPointer
 from stack.tcp.window import MAX_SHIFT, window_shift
 from stack.wire.checksum import fold, pseudo_header_sum
 from stack.wire.protocols import TCP
-from stack.wire.tcp import ACK, RST, SYN, TcpOptions, build_header, sack_option
+from stack.wire.tcp import (
+    ACK,
+    MAX_OPTIONS_LENGTH,
+    RST,
+    SYN,
+    URG,
+    TcpOptions,
+    build_header,
+    build_options,
+    sack_option,
+)
 
 if TYPE_CHECKING:
     from stack.internet.interface import Interface
@@ -33,12 +49,24 @@ _CHECKSUM_AT = 16
 _TIMESTAMP_OPTION = 12
 _INCARNATION_DISTANCE = 65537
 _DEFAULT_MSS = {4: 536, 16: 1220}
-"""What a peer that sends no MSS option takes (RFC 9293 3.7.1)."""
 _IP_HEADER = {4: 20, 16: 40}
+
+
+_ABORTED_SILENTLY = (State.CLOSED, State.SYN_SENT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT)
+"""RFC 9293 3.10.5: in these there is no peer yet, or it has said and heard all."""
+
+
+def default_mss(address: bytes) -> int:
+    """What a peer that sends no MSS option takes (RFC 9293 3.7.1)."""
+    return _DEFAULT_MSS[len(address)]
 
 
 def _nobody() -> None:
     """Stands in for a callback that nobody has set."""
+
+
+def _ignore(report: ErrorReport) -> None:
+    """Stands in for the callback that takes ICMP errors."""
 
 
 class Connection:
@@ -57,16 +85,25 @@ class Connection:
         "_peer_mss",
         "_probes",
         "_pseudo",
+        "_pushed",
+        "_shook_hands",
+        "authentication",
         "changed",
         "clock",
         "config",
+        "corked",
+        "data_follows",
+        "ecn",
         "error",
+        "fast_open",
+        "fast_open_option",
         "hop_limit",
         "interface",
         "key",
         "listener",
         "local",
         "local_port",
+        "more",
         "notify",
         "offered_mss",
         "orphaned",
@@ -74,11 +111,14 @@ class Connection:
         "released",
         "remote",
         "remote_port",
+        "reported",
         "sack",
         "sender",
         "snd_shift",
+        "snd_up",
         "soft_error",
         "state",
+        "syn_data",
         "synchronized",
         "tcp",
         "timestamps",
@@ -94,8 +134,12 @@ class Connection:
         path: Path,
         interface: Interface | None = None,
         after: int | None = None,
+        iss: int | None = None,
     ) -> None:
-        """``after`` is the SND.NXT of an earlier incarnation, which the initial sequence number must exceed."""
+        """``after`` is the SND.NXT of an earlier incarnation, which the initial sequence number must exceed.
+
+        ``iss`` is that number itself, if it has been chosen already.
+        """
         self.tcp = tcp
         self.interface = interface
         """The only one that it may use: the zone of its link-local addresses (RFC 4007 6), or the user's choice."""
@@ -105,9 +149,9 @@ class Connection:
         self.config = config
         self.state = State.CLOSED
         self.listener: Listener | None = None
-        """Where the connection came in, until it is established."""
+        """Where the connection came in, until the handshake is complete."""
         self.synchronized = False
-        """It has been established."""
+        """It has been established, or was opened fast: data may go both ways."""
         self.orphaned = False
         """The application has closed it."""
         self.changed = False
@@ -119,23 +163,54 @@ class Connection:
         self.traffic_class = 0
         self.notify: Callable[[], None] = _nobody
         self.released: Callable[[], None] = _nobody
+        self.reported: Callable[[ErrorReport], None] = _ignore
+        """Called for every ICMP error that is believed, but for those that path MTU discovery takes."""
         self.window_scaling = config.window_scaling
         self.snd_shift = 0
         self.sack = config.sack
-        iss, offset = tcp.initial_sequence(key)
+        each = find(config.congestion).needs_accurate_ecn
+        self.ecn = Ecn(
+            request=config.ecn == "request",
+            accept=config.ecn != "off",
+            accurate=config.accurate_ecn,
+            each=each,
+        )
+        chosen, offset = tcp.initial_sequence(key)
+        if iss is None:
+            iss = chosen
         if after is not None:
             # RFC 1122 4.2.2.13, by the distance that Linux keeps.
             iss = max(widen(iss, after), after + _INCARNATION_DISTANCE)
         self.timestamps: Timestamps | None = Timestamps(offset) if config.timestamps else None
         self._path = path
         self._mtu = path.mtu
-        self._peer_mss = _DEFAULT_MSS[len(self.local)]
+        self._peer_mss = default_mss(self.local)
         self.offered_mss = self._largest_segment(path.interface.mtu)
         self._pseudo = pseudo_header_sum(self.local, self.remote, TCP, 0)
         self._alarm = Alarm(self.clock, self._alarm_goes_off)
         self._probes = 0
         self._last_heard = self.clock.now()
         self._answered_at: int | None = None
+        self.snd_up = iss
+        """SND.UP: the octet behind the urgent data (RFC 9293 3.8.5, RFC 6093); up to SND.UNA, there are none."""
+        self.corked = False
+        """TCP_CORK; see :meth:`cork`."""
+        self.more = False
+        """What is being sent goes on in the next call (MSG_MORE)."""
+        self._pushed = iss
+        """Everything before this leaves, whatever Nagle and the cork say (Linux TCP_NAGLE_PUSH)."""
+        self.data_follows = False
+        """Our user speaks first: the ACK of the SYN/ACK may wait for data (TCP_DEFER_ACCEPT, active side)."""
+        self._shook_hands = False
+        """In SYN-RECEIVED: the peer's ACK has come, and was put off until data do (TCP_DEFER_ACCEPT)."""
+        self.authentication: Authentication | None = None
+        """What signs and verifies every segment; see :meth:`protect`."""
+        self.fast_open: FastOpening | None = None
+        """Our use of Fast Open, as a client."""
+        self.fast_open_option: FastOpenOption | None = None
+        """What our first SYN or SYN/ACK carries; if it has to be sent again, something may not like it."""
+        self.syn_data = False
+        """Data in a SYN were taken, ours or the peer's."""
         self.sender = Sender(self, iss, self.offered_mss)
         self.receiver = Receiver(self)
         self.receiver.window.mss = self.offered_mss
@@ -148,12 +223,53 @@ class Connection:
     @property
     def available(self) -> int:
         """Octets that :meth:`receive` would give."""
-        return self.receiver.queue.length
+        return self.receiver.available
 
     @property
     def at_end(self) -> bool:
         """The peer has closed its half and everything before its FIN has been read."""
-        return self.receiver.finished and not self.receiver.queue.length
+        return self.receiver.finished and not self.receiver.available
+
+    @property
+    def unread(self) -> int:
+        """Octets that have arrived in order and were not read, an urgent one among them."""
+        return self.receiver.queue.length
+
+    @property
+    def until_mark(self) -> int:
+        """As :attr:`unread`, but no further than an urgent octet that is not read in line (SIOCINQ)."""
+        return self.receiver.until_mark
+
+    @property
+    def at_mark(self) -> bool:
+        """The urgent octet is the next in the stream (SIOCATMARK, RFC 6093 3.2)."""
+        return self.receiver.at_mark
+
+    @property
+    def finished(self) -> bool:
+        """The peer has closed its half, and everything before its FIN has arrived."""
+        return self.receiver.finished
+
+    @property
+    def arrived(self) -> int:
+        """Octets that have arrived in order so far; an urgent one counts once more."""
+        return self.receiver.bytes_received + self.receiver.urgent.count
+
+    @property
+    def choked(self) -> bool:
+        """The peer can send no full segment, for we have not read enough."""
+        receiver = self.receiver
+        return receiver.window.right_edge - receiver.rcv_nxt <= receiver.largest_segment
+
+    @property
+    def unsent(self) -> int:
+        """Octets that wait to be sent for the first time (SIOCOUTQNSD)."""
+        return self.sender.unsent
+
+    @property
+    def unacknowledged(self) -> int:
+        """Octets that were accepted and not acknowledged, a FIN among them (SIOCOUTQ)."""
+        return self.sender.queued
 
     @property
     def space(self) -> int:
@@ -165,12 +281,84 @@ class Connection:
         self.enter(State.SYN_SENT)
         self.sender.send_syn(SYN)
 
-    def send(self, data: Buffer) -> int:
-        """Queue data; returns how many octets were taken, 0 if the buffer is full or our half is closed."""
-        taken = 0 if self.sender.closing else self.sender.write(data)
-        if taken and self.synchronized:
+    def open_fast(self, fast_open: FastOpening, data: Buffer) -> None:
+        """Active OPEN with Fast Open (RFC 7413 4.2.1): as much of ``data`` leaves with the SYN as may.
+
+        What the peer can take in a segment, we know from the last time; there must be room for any options.
+        """
+        self.fast_open = fast_open
+        self.fast_open_option = fast_open.option
+        if fast_open.may_carry_data:
+            size = min(fast_open.mss or self._peer_mss, self._largest_segment(self._path.mtu))
+            fast_open.carried = self.sender.carry_in_syn(memoryview(data)[: size - MAX_OPTIONS_LENGTH])
+        self.open()
+
+    @property
+    def opening(self) -> bool:
+        """The handshake is going on, and data have to wait for it."""
+        return self.state in (State.SYN_SENT, State.SYN_RECEIVED) and not self.synchronized
+
+    def take_syn_data(self, segment: Segment) -> None:
+        """A SYN with a valid Fast Open cookie: take its data, and let ours go (RFC 7413 4.2.2)."""
+        self.begin()
+        if segment.length:
+            self.syn_data = True
+            segment.sequence += 1
+            self.receiver.data_arrives(segment, self.clock.now())
+
+    def syn_answered(self, options: TcpOptions, ack: int) -> None:
+        """The SYN/ACK, acceptable, has come: what of the data in our SYN does it acknowledge?"""
+        taken = self.sender.take_syn_data(ack)
+        self.syn_data = taken > 0
+        if self.fast_open is not None:
+            again = self.sender.segments_retransmitted > 0
+            self.fast_open.answered(options, taken, self.clock.now(), retransmitted=again)
+            if self.fast_open.carried:
+                outcome = "tcp.fast_open_active" if taken else "tcp.fast_open_active_failed"
+                self.tcp.host.counters[outcome] += 1
+
+    def send(self, data: Buffer, *, more: bool = False, urgent: bool = False) -> int:
+        """Queue data; returns how many octets were taken, 0 if the buffer is full or our half is closed.
+
+        ``more``: the user will send more at once, so a partial segment waits for it, or for the next ACK. ``urgent``:
+        the last octet is urgent data.
+        """
+        sender = self.sender
+        taken = 0 if sender.closing else sender.write(data)
+        if not taken:
+            return 0
+        if urgent:
+            self.snd_up = sender.snd_nxt + sender.unsent
+        if self.synchronized:
+            self.more = more and taken == len(data)
             self.output()
+            self.more = False
         return taken
+
+    def cork(self, on: bool) -> None:
+        """TCP_CORK: hold back every partial segment, until uncorked or the persist timer lets it go (tcp(7))."""
+        uncorked = self.corked and not on
+        self.corked = on
+        if uncorked:
+            if self.config.nodelay:
+                self._push()
+            elif self.synchronized:
+                self.output()
+
+    def _push(self) -> None:
+        """Send what is queued, be it a partial segment."""
+        self._pushed = self.sender.snd_nxt + self.sender.unsent
+        if self.synchronized:
+            self.output()
+
+    @property
+    def holding(self) -> bool:
+        """No partial segment may leave."""
+        return self.corked or self.more
+
+    def pushes(self, end: int) -> bool:
+        """A partial segment that ends at ``end`` leaves at once all the same; so do all while there are urgent data."""
+        return end <= self._pushed or self.snd_up > self.sender.snd_una
 
     def receive(self, limit: int) -> bytes:
         """Up to ``limit`` octets that have arrived in order; empty if there are none."""
@@ -184,7 +372,27 @@ class Connection:
 
     def peek(self, limit: int) -> bytes:
         """As :meth:`receive`, but the data stay."""
-        return self.receiver.queue.peek(limit)
+        return self.receiver.peek(limit)
+
+    @property
+    def urgent(self) -> UrgentPointer:
+        """What is known of the peer's urgent data."""
+        return self.receiver.urgent
+
+    @property
+    def interactive(self) -> bool:
+        """ACKs wait for data to carry them (Linux "pingpong")."""
+        return self.receiver.interactive
+
+    def quick_ack(self, on: bool) -> None:
+        """TCP_QUICKACK: whether ACKs are not delayed, until our data make the conversation interactive again.
+
+        An ACK that is owed for what has been read goes at once, as in Linux.
+        """
+        receiver = self.receiver
+        receiver.interactive = not on
+        if on and self.synchronized and receiver.ack_pending and not receiver.queue.length:
+            self.send_ack()
 
     def shutdown(self) -> None:
         """Close our half: a FIN behind what is queued, once the handshake is complete (RFC 9293 3.10.4)."""
@@ -217,13 +425,16 @@ class Connection:
         elif self.receiver.queue.length and self.state is not State.TIME_WAIT:
             self.abort()
         elif self.state is State.FIN_WAIT_2:
-            self._alarm.set_later(self.config.fin_wait_2)
+            if self.config.fin_wait_2:
+                self._alarm.set_later(self.config.fin_wait_2)
+            else:
+                self.abort()
         else:
             self.shutdown()
 
     def abort(self) -> None:
         """End at once, with a RST where there is a peer to tell (RFC 9293 3.10.5)."""
-        if self.state not in (State.CLOSED, State.SYN_SENT, State.TIME_WAIT):
+        if self.state not in _ABORTED_SILENTLY:
             self.send_reset()
         self.forget()
 
@@ -240,9 +451,25 @@ class Connection:
             self.sender.change_congestion_control()
         if self.synchronized and self.state not in (State.TIME_WAIT, State.CLOSED):
             if config.nodelay and not before.nodelay:
-                self.output()
+                self._push()
             if not (self.orphaned and self.state is State.FIN_WAIT_2):
                 self._start_keepalive()
+
+    def protect(self, keys: KeyTable | None) -> None:
+        """Sign every segment, and want every segment signed, by the keys for this peer, if there are some.
+
+        To be called before the first segment; later, both ends have to do it at once. While TCP-AO is in use,
+        :attr:`authentication` changes its keys without losing a segment (RFC 5925 6.1).
+        """
+        self.authentication = None if keys is None else keys.authenticate(self.key, self.sender.iss)
+        if self.state is State.CLOSED:
+            if self.authentication is not None and not self.authentication.room_for_timestamps:
+                self.timestamps = None  # As in Linux: a SACK block would not fit beside both.
+        elif self.state is not State.SYN_SENT:
+            if self.authentication is not None:
+                self.authentication.begin(self.receiver.irs)
+            if self.synchronized:
+                self.sender.change_mss(self._segment_size())
 
     def info(self) -> TcpInfo:
         """What Linux's TCP_INFO tells."""
@@ -261,6 +488,12 @@ class Connection:
         """Take the peer's SYN: its sequence number, and the options that both sides want."""
         self.receiver.begin(segment.sequence)
         self.sender.first_window(segment)
+        if self.authentication is not None:
+            self.authentication.begin(segment.sequence, None if segment.flags & ACK else options)
+        if segment.flags & ACK:
+            self.ecn.syn_ack_arrives(segment.flags, segment.codepoint)
+        else:
+            self.ecn.syn_arrives(segment.flags, segment.codepoint)
         if options.mss:
             self._peer_mss = options.mss
         self.sack = self.sack and options.sack_permitted
@@ -274,12 +507,18 @@ class Connection:
         else:
             self.window_scaling = False
 
+    def begin(self) -> None:
+        """Data may go both ways."""
+        self.synchronized = True
+        self._mtu = self._path.mtu
+        self.sender.begin(self._segment_size())
+
     def establish(self) -> None:
         """The handshake is complete."""
         self.enter(State.ESTABLISHED)
-        self.synchronized = self.changed = True
-        self._mtu = self._path.mtu
-        self.sender.begin(self._segment_size())
+        self.changed = True
+        if not self.synchronized:
+            self.begin()
         if self.sender.closing:
             self.enter(State.FIN_WAIT_1)
         elif self.config.keepalive:
@@ -290,7 +529,7 @@ class Connection:
         self._alarm.set_later(self.config.time_wait)
         if self.state is not State.TIME_WAIT:
             self.enter(State.TIME_WAIT)
-            self.sender.alarm.cancel()
+            self.sender.cancel()
             self.tcp.in_time_wait(self)
 
     def wait_for_fin(self) -> None:
@@ -309,7 +548,7 @@ class Connection:
         if self.state is State.CLOSED:
             return
         self.enter(State.CLOSED)
-        self.sender.alarm.cancel()
+        self.sender.cancel()
         self.receiver.cancel()
         self._alarm.cancel()
         listener, self.listener = self.listener, None
@@ -332,8 +571,19 @@ class Connection:
         if self.state is State.SYN_SENT:
             return self.config.syn_retries
         if self.state is State.SYN_RECEIVED:
-            return self.config.synack_retries
+            deferred = self.listener.defer_accept if self.listener is not None and self._shook_hands else 0
+            return max(self.config.synack_retries, deferred)
         return min(self.config.retries, self.config.orphan_retries) if self.orphaned else self.config.retries
+
+    def shake_hands(self) -> None:
+        """The ACK of our SYN/ACK has come, but is put off until data do."""
+        self._shook_hands = True
+
+    @property
+    def deferring(self) -> bool:
+        """Only data are missing: no SYN/ACK is sent again before their time is over (Linux ``syn_ack_recalc``)."""
+        listener = self.listener
+        return self._shook_hands and listener is not None and self.sender.retries < listener.defer_accept
 
     def timed_out(self) -> None:
         """The peer has not answered for too long."""
@@ -391,13 +641,18 @@ class Connection:
         if not sender.snd_una <= quoted < sender.snd_nxt:
             self.drop("tcp.icmp_outside_window")
             return
+        if self.synchronized and self.authentication is not None and self.authentication.ignores(report):
+            self.drop("tcp.ao_icmp")
+            return
         if report.kind is ErrorKind.PACKET_TOO_BIG:
             self._path.learn_mtu(report.mtu)
             if self.synchronized:
                 self.output()
-        elif self.synchronized:
+            return
+        if self.synchronized:
             self.soft_error = report.errno
-        else:
+        self.reported(report)
+        if not self.synchronized:
             self.fail(report.errno)
 
     # -- segments out ------------------------------------------------------------------------------
@@ -427,14 +682,21 @@ class Connection:
     ) -> None:
         """Make a segment and hand it to the internet layer."""
         receiver = self.receiver
+        new_data = len(payload) > 0 and not retransmission
         if flags & SYN:
-            options = self._syn_options()
-            window = min(receiver.window.limit, 0xFFFF)
+            options = self._syn_options(self.fast_open_option if not retransmission else None)
+            window = receiver.window.first
+            # What drops a SYN that asks for ECN may take one that does not (RFC 3168 6.1.1.1, Linux tcp_ecn_fallback).
+            flags |= self.ecn.in_syn_ack() if flags & ACK else 0 if retransmission else self.ecn.in_syn()
         else:
             options = b"" if self.timestamps is None else self.timestamps.option(self.clock.now())
-            if self.sack and len(receiver.out_of_order):
-                options += self._sack_option(len(options), len(payload))
+            if self.sack and (len(receiver.out_of_order) or receiver.duplicate):
+                options += self._sack_option(len(payload))
             window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
+            flags |= self.ecn.flags(new_data=new_data)
+        authentication = self.authentication
+        if authentication is not None:
+            options = authentication.option() + options
         acknowledgment = receiver.rcv_nxt if flags & ACK else 0
         length = _HEADER + len(options) + len(payload)
         observer = self.tcp.host.observer
@@ -442,6 +704,12 @@ class Connection:
             observer.segment_sent(self, sequence, len(payload), flags, retransmission)
         if flags & ACK:
             receiver.acknowledged()
+        if new_data:
+            receiver.data_sent(self.clock.now())
+        urgent = 0
+        if self.snd_up > sequence:
+            urgent = self._urgent_pointer(sequence)
+            flags |= URG if urgent else 0
         path = self._path
         if not path.valid or length + _IP_HEADER[len(self.local)] > path.mtu:
             # No way, or not in one piece: the retransmission finds the way that there is then.
@@ -455,9 +723,11 @@ class Connection:
             flags,
             window,
             fold(self._pseudo + length),
-            0,
+            urgent,
             options,
         )
+        if authentication is not None:
+            header = authentication.sign(header, payload, sequence)
         path.send(
             TCP,
             header,
@@ -465,8 +735,17 @@ class Connection:
             source=self.local,
             checksum_at=_CHECKSUM_AT,
             hop_limit=self.hop_limit,
-            traffic_class=self.traffic_class,
+            traffic_class=self.traffic_class | (self.ecn.codepoint if new_data else NOT_ECT),
         )
+
+    def _urgent_pointer(self, sequence: int) -> int:
+        """SEG.UP of a segment before SND.UP; 0: it says nothing of urgent data, which are too far away or received."""
+        if self.snd_up <= self.sender.snd_una:
+            return 0
+        distance = self.snd_up - sequence
+        if distance <= 0xFFFF:
+            return distance
+        return 0xFFFF if sequence + 0xFFFF > self.sender.snd_nxt else 0
 
     def send_ack(self) -> None:
         """A pure ACK."""
@@ -474,8 +753,14 @@ class Connection:
         self.transmit(self.sender.snd_nxt, ACK)
 
     def send_probe(self) -> None:
-        """An octet-less segment from before SND.UNA, which the peer must answer: keep-alive and window probe."""
+        """An octet-less segment from before SND.UNA, which the peer must answer: keep-alive and window probe.
+
+        That there are urgent data, the peer learns even while its window is shut (RFC 9293 3.8.6.1; Linux
+        ``tcp_write_wakeup``).
+        """
         self.refresh_path()
+        if self.snd_up > self.sender.snd_una:
+            self.transmit(self.sender.snd_una, ACK)
         self.transmit(self.sender.snd_una - 1, ACK)
 
     def send_reset(self) -> None:
@@ -484,9 +769,9 @@ class Connection:
         self.transmit(self.sender.snd_nxt, RST | ACK)
 
     def refuse(self, segment: Segment) -> None:
-        """Answer a segment that acknowledges what was never sent, during the handshake (RFC 9293 3.10.7.3)."""
+        """Answer a segment that there is nobody for with a RST that it must believe (RFC 9293 3.10.7.1)."""
         self.refresh_path()
-        self.tcp.send_reset(segment, self._path, self.key)
+        self.tcp.send_reset(segment, self._path, self.key, self.authentication)
 
     def challenge(self) -> None:
         """A challenge ACK (RFC 5961): as often as the limits of the connection and of the host allow."""
@@ -524,9 +809,16 @@ class Connection:
     def _segment_size(self) -> int:
         """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""
         size = min(self._peer_mss, self._largest_segment(self._path.mtu))
-        return max(size - (_TIMESTAMP_OPTION if self.timestamps is not None else 0), 8)
+        size -= self._options_length
+        return self.sender.mtu_probing.segment_size(max(size, 8))
 
-    def _syn_options(self) -> bytes:
+    @property
+    def _options_length(self) -> int:
+        """Octets of the options that every segment carries."""
+        length = _TIMESTAMP_OPTION if self.timestamps is not None else 0
+        return length if self.authentication is None else length + self.authentication.option_length
+
+    def _syn_options(self, fast_open: FastOpenOption | None) -> bytes:
         """In a SYN what we want; in a SYN/ACK, which follows :meth:`negotiate`, what both want."""
         options = TcpOptions(mss=self.offered_mss, sack_permitted=self.sack)
         if self.timestamps is not None:
@@ -534,10 +826,16 @@ class Connection:
             options.timestamp_echo = self.timestamps.recent & MASK
         if self.window_scaling:
             options.window_scale = window_shift(self.config.receive_buffer_max)
-        return options.build()
+        raw = options.build()
+        if fast_open is not None:
+            option = build_options(fast_open.build())
+            signature = 0 if self.authentication is None else self.authentication.option_length
+            if len(raw) + len(option) + signature <= MAX_OPTIONS_LENGTH:
+                return raw + option
+        return raw
 
-    def _sack_option(self, used: int, payload: int) -> bytes:
+    def _sack_option(self, payload: int) -> bytes:
         """As many blocks as fit into 40 octets of options and beside the payload."""
-        room = min(40 - used, self.sender.mss + (_TIMESTAMP_OPTION if used else 0) - used - payload)
-        blocks = self.receiver.out_of_order.blocks((room - 4) // 8) if room >= 12 else []
+        room = min(40 - self._options_length, self.sender.mss - payload)
+        blocks = self.receiver.sack_blocks((room - 4) // 8) if room >= 12 else []
         return sack_option([(start & MASK, end & MASK) for start, end in blocks]) if blocks else b""

@@ -16,6 +16,7 @@ _INFINITE_SSTHRESH = 0x7FFFFFFF
 OPTION_TIMESTAMPS = 1
 OPTION_SACK = 2
 OPTION_WSCALE = 4
+OPTION_SYN_DATA = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class TcpInfo:
     tcpi_rcv_ooopack: int
     tcpi_snd_wnd: int
     tcpi_rcv_wnd: int
+    tcpi_fastopen_client_fail: int
+    """Why the SYN carried no data, or why they were not taken (:class:`~stack.tcp.fastopen.FastOpening`); 0: it did not
+    fail."""
 
 
 def tcp_info(connection: Connection) -> TcpInfo:
@@ -69,6 +73,8 @@ def tcp_info(connection: Connection) -> TcpInfo:
         options |= OPTION_SACK
     if connection.window_scaling:
         options |= OPTION_WSCALE
+    if connection.syn_data:
+        options |= OPTION_SYN_DATA
     mss = sender.mss
     return TcpInfo(
         tcpi_state=LINUX_NUMBERS[connection.state],
@@ -106,4 +112,5 @@ def tcp_info(connection: Connection) -> TcpInfo:
         tcpi_rcv_ooopack=receiver.segments_out_of_order,
         tcpi_snd_wnd=sender.snd_wnd,
         tcpi_rcv_wnd=max(receiver.window.right_edge - receiver.rcv_nxt, 0),
+        tcpi_fastopen_client_fail=0 if connection.fast_open is None else connection.fast_open.failure,
     )

@@ -1,4 +1,4 @@
-"""Loss detection: which of the outstanding segments are lost."""
+"""Loss detection by counting: RFC 6675, for those who do not want RACK."""
 
 from __future__ import annotations
 

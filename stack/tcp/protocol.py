@@ -12,11 +12,17 @@ from stack.errors import os_error
 from stack.internet.packet import Packet
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorReport, Protocol
+from stack.link import Buffer
 from stack.tcp.arrival import segment_arrives
+from stack.tcp.authentication import Authentication, expects_no_signature
 from stack.tcp.connection import Connection
+from stack.tcp.cookies import SynCookies
+from stack.tcp.fastopen import CookieCache, FastOpening, make_cookie
+from stack.tcp.key_table import KeyTable
 from stack.tcp.listener import Listener
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import MASK, widen
+from stack.tcp.siphash import KEY_SIZE
 from stack.tcp.state import State
 from stack.wire.address import UNSPECIFIED_V4, UNSPECIFIED_V6, is_link_local
 from stack.wire.checksum import fold, ones_sum, pseudo_header_sum
@@ -43,11 +49,14 @@ class Tcp(Protocol):
     __slots__ = (
         "_challenges",
         "_connections",
+        "_fast_open_key",
         "_listeners",
         "_second",
         "_secret",
         "_time_wait",
+        "fast_open_cookies",
         "host",
+        "syn_cookies",
     )
 
     def __init__(self, host: Host) -> None:
@@ -56,6 +65,10 @@ class Tcp(Protocol):
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._time_wait: dict[Connection, None] = {}
         self._secret = host.random.getrandbits(128).to_bytes(16)
+        self.syn_cookies = SynCookies(blake2b(b"SYN", key=self._secret, digest_size=16).digest())
+        self._fast_open_key = blake2b(b"Fast Open", key=self._secret, digest_size=KEY_SIZE).digest()
+        self.fast_open_cookies = CookieCache(host.config.tcp.fast_open_hosts)
+        """Those that servers gave us (RFC 7413 4.1.3)."""
         self._second = -1
         self._challenges = 0
 
@@ -104,8 +117,15 @@ class Tcp(Protocol):
         config: TcpConfig,
         *,
         interface: Interface | None = None,
+        authentication: KeyTable | None = None,
+        fast_open: bool = False,
+        data: Buffer = b"",
     ) -> Connection:
-        """Active OPEN: the SYN is on its way when this returns.
+        """Active OPEN: the SYN is on its way when this returns, signed if there are keys for the peer.
+
+        With ``fast_open`` the SYN carries the cookie of the peer, or asks for one, and as much of ``data`` as it may
+        (RFC 7413); what was taken of it is ``connection.unsent``, and what is not acknowledged with the SYN is sent
+        again after the handshake. The rest of the data is still the caller's to send.
 
         Raises OSError: ENETUNREACH and its kin if there is no route, EADDRNOTAVAIL if the 4-tuple is in use.
         """
@@ -115,7 +135,19 @@ class Tcp(Protocol):
             raise os_error(errno.EADDRNOTAVAIL)
         connection = Connection(self, key, config, path, interface)
         self._connections[key] = connection
-        connection.open()
+        connection.protect(authentication)
+        if fast_open and config.fast_open in ("client", "both"):
+            connection.open_fast(
+                FastOpening(
+                    self.fast_open_cookies,
+                    destination,
+                    self.host.clock.now(),
+                    needs_cookie=config.fast_open_cookies,
+                ),
+                data,
+            )
+        else:
+            connection.open()
         return connection
 
     def tuple_in_use(
@@ -152,21 +184,59 @@ class Tcp(Protocol):
                 return
         key = (packet.destination, header.destination_port, packet.source, header.source_port)
         connection = self._connections.get(key)
-        segment = Segment(header, options, payload)
+        segment = Segment(header, options, payload, packet.traffic_class & 3)
         if connection is not None:
             segment.widen(connection.receiver.rcv_nxt, connection.sender.snd_nxt)
+            authentication = connection.authentication
+            if authentication is not None and not self._verify(authentication, segment, header, packet):
+                return
             if connection.state is not State.TIME_WAIT or not self._begins_anew(connection, segment):
                 segment_arrives(connection, segment)
                 return
             connection.forget()
         listener = self._find_listener(packet.destination, header.destination_port)
         if listener is not None:
+            if not self._verify_opening(listener, key, segment, header, options, packet):
+                return
             listener.segment_arrives(
                 segment, packet, None if connection is None else connection.sender.snd_nxt
             )
         else:
             self.host.drop("tcp.no_connection", packet.frame)
             self.reset(segment, packet)
+
+    def _verify(
+        self, authentication: Authentication, segment: Segment, header: TcpHeader, packet: Packet
+    ) -> bool:
+        """The peer has signed the segment; if not, it is dropped."""
+        raw = bytes(packet.head[packet.offset : packet.offset + header.header_length])
+        reason = authentication.verify(raw, segment.payload, segment.sequence)
+        if reason is not None:
+            self.host.drop(reason, packet.frame)
+        return reason is None
+
+    def _verify_opening(
+        self,
+        listener: Listener,
+        key: Key,
+        segment: Segment,
+        header: TcpHeader,
+        options: TcpOptions,
+        packet: Packet,
+    ) -> bool:
+        """As :meth:`_verify`, where there is no connection yet: by the listener's keys."""
+        table = listener.authentication
+        authentication = None if table is None else table.authenticate(key, segment.acknowledgment - 1)
+        if authentication is not None:
+            if segment.flags & (SYN | ACK) == ACK:
+                # If it completes a handshake of which nothing was kept, this is where both sides began.
+                authentication.begin(segment.sequence - 1)
+            return self._verify(authentication, segment, header, packet)
+        required = table is not None and table.ao_required
+        reason = "tcp.ao_missing" if required else expects_no_signature(options)
+        if reason is not None:
+            self.host.drop(reason, packet.frame)
+        return reason is None
 
     def error_arrives(self, report: ErrorReport) -> None:
         """Hand an ICMP error to the connection that sent the quoted segment."""
@@ -204,11 +274,12 @@ class Tcp(Protocol):
     # -- for connections and listeners -------------------------------------------------------------
 
     def create(
-        self, key: Key, config: TcpConfig, interface: Interface, after: int | None
+        self, key: Key, config: TcpConfig, interface: Interface, after: int | None, iss: int | None = None
     ) -> Connection | None:
         """A connection for a SYN that came in through ``interface``; None if there is no way back.
 
-        ``after`` is the SND.NXT of the incarnation in TIME-WAIT that it replaces, if there was one.
+        ``after`` is the SND.NXT of the incarnation in TIME-WAIT that it replaces, if there was one; ``iss`` is our
+        initial sequence number, if it is given. Segments find it once it was passed to :meth:`add`.
         """
         zone = interface if is_link_local(key[2]) else None
         try:
@@ -216,9 +287,11 @@ class Tcp(Protocol):
         except OSError:
             self.host.drop("tcp.no_path")
             return None
-        connection = Connection(self, key, config, path, zone, after)
-        self._connections[key] = connection
-        return connection
+        return Connection(self, key, config, path, zone, after, iss)
+
+    def add(self, connection: Connection) -> None:
+        """From now on its segments are passed to a connection that came in."""
+        self._connections[connection.key] = connection
 
     def remove(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -239,6 +312,11 @@ class Tcp(Protocol):
         digest = blake2b(text, key=self._secret, digest_size=8).digest()
         clock = self.host.clock.now() // _ISN_TICK
         return (clock + int.from_bytes(digest[:4])) & MASK, int.from_bytes(digest[4:])
+
+    def fast_open_cookie(self, config: TcpConfig, client: bytes, server: bytes) -> bytes:
+        """The Fast Open cookie for a client of ours (RFC 7413 4.1.2)."""
+        key = bytes.fromhex(config.fast_open_key) or self._fast_open_key
+        return make_cookie(key, client, server)
 
     def may_challenge(self) -> bool:
         """The limit of challenge ACKs per second, over all connections (RFC 5961 7).
@@ -264,21 +342,32 @@ class Tcp(Protocol):
             path = self.host.path(packet.source, source=packet.destination)
         except OSError:
             return
-        self.send_reset(
-            segment, path, (packet.destination, segment.destination_port, packet.source, segment.source_port)
-        )
+        key = (packet.destination, segment.destination_port, packet.source, segment.source_port)
+        listener = self._find_listener(packet.destination, segment.destination_port)
+        table = None if listener is None else listener.authentication
+        self.send_reset(segment, path, key, None if table is None else table.authenticate(key, 0))
 
     @staticmethod
-    def send_reset(segment: Segment, path: Path, key: Key) -> None:
-        """<SEQ=SEG.ACK><CTL=RST>, or <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> if there is no ACK to go by."""
+    def send_reset(
+        segment: Segment, path: Path, key: Key, authentication: Authentication | None = None
+    ) -> None:
+        """<SEQ=SEG.ACK><CTL=RST>, or <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> if there is no ACK to go by.
+
+        It is signed, unless TCP-AO does not know both initial sequence numbers (RFC 5925 5.2).
+        """
+        if authentication is not None and not authentication.ready:
+            authentication = None
         local, local_port, remote, remote_port = key
         if segment.flags & ACK:
             sequence, acknowledgment, flags = segment.acknowledgment, 0, RST
         else:
             consumed = segment.length + bool(segment.flags & SYN) + bool(segment.flags & FIN)
             sequence, acknowledgment, flags = 0, segment.sequence + consumed, RST | ACK
-        checksum = pseudo_header_sum(local, remote, TCP, _HEADER)
+        options = b"" if authentication is None else authentication.option()
+        checksum = pseudo_header_sum(local, remote, TCP, _HEADER + len(options))
         header = build_header(
-            local_port, remote_port, sequence & MASK, acknowledgment & MASK, flags, 0, checksum, 0, b""
+            local_port, remote_port, sequence & MASK, acknowledgment & MASK, flags, 0, checksum, 0, options
         )
+        if authentication is not None:
+            header = authentication.sign(header, b"", sequence)
         path.send(TCP, header, source=local, checksum_at=_CHECKSUM_AT)

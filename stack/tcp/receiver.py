@@ -9,10 +9,17 @@ from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.reassembly import Reassembly
 from stack.tcp.segment import Segment
+from stack.tcp.urgent import Urgent, UrgentPointer
 from stack.tcp.window import ReceiveWindow
+from stack.wire.tcp import URG
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
+
+_LONGEST_DELAY = 200 * MILLISECOND
+"""Of the ACK that completes a handshake and waits for data to carry it (Linux TCP_DELACK_MAX)."""
+_INTERACTIVE = 40 * MILLISECOND
+"""Data that follow what has arrived so soon answer it (Linux TCP_ATO_MIN)."""
 
 
 class Receiver:
@@ -20,14 +27,17 @@ class Receiver:
 
     __slots__ = (
         "_connection",
+        "_data_arrived_at",
         "_delayed_ack",
         "_last_echo",
         "_quick_acks",
         "_shut",
         "ack_due",
         "bytes_received",
+        "duplicate",
         "fin_at",
         "finished",
+        "interactive",
         "irs",
         "largest_segment",
         "last_ack_sent",
@@ -35,6 +45,7 @@ class Receiver:
         "queue",
         "rcv_nxt",
         "segments_out_of_order",
+        "urgent",
         "window",
     )
 
@@ -49,6 +60,8 @@ class Receiver:
         """In order, not yet read by the application."""
         self.out_of_order = Reassembly(config.out_of_order_segments)
         self.window = ReceiveWindow(config)
+        self.duplicate: tuple[int, int] | None = None
+        """Octets that came twice and have not been reported yet."""
         self.fin_at: int | None = None
         """The sequence number of the peer's FIN, once we know it."""
         self.finished = False
@@ -59,6 +72,10 @@ class Receiver:
         """An ACK is to be sent at once, when the segment has been processed."""
         self._delayed_ack = Alarm(connection.clock, connection.send_ack)
         self._quick_acks = config.quick_acks
+        self.interactive = False
+        """Our data answer the peer's and carry our ACKs: none is sent quickly (Linux "pingpong", TCP_QUICKACK)."""
+        self._data_arrived_at: int | None = None
+        self.urgent = UrgentPointer()
         self.largest_segment = 0
         self._last_echo = -1
         self._shut = False
@@ -79,8 +96,10 @@ class Receiver:
             # What a link has joined is still several segments to be acknowledged.
             self.largest_segment = min(segment.length, self._connection.offered_mss)
         self._measure(segment, now)
+        self._data_arrived_at = now
         if end <= self.rcv_nxt:
-            self.ack_due = True
+            self.interactive = False
+            self._arrived_again(sequence, end)
             return
         right = self.window.right_edge
         if end > right:
@@ -89,11 +108,15 @@ class Receiver:
             self.ack_due = True
         if sequence > self.rcv_nxt:
             self.segments_out_of_order += 1
+            known = self.out_of_order.ranges.around(sequence)
+            if known is not None:
+                self._arrived_again(sequence, min(end, known[1]))
             if end > sequence and not self.out_of_order.insert(sequence, payload):
                 self._connection.drop("tcp.out_of_order_full")
             self.ack_due = True
             return
         if sequence < self.rcv_nxt:
+            self._arrived_again(sequence, self.rcv_nxt)
             payload = memoryview(payload)[self.rcv_nxt - sequence :]
         self._deliver(payload)
         if len(self.out_of_order):
@@ -102,6 +125,21 @@ class Receiver:
             for piece in self.out_of_order.take(self.rcv_nxt):
                 self._deliver(piece)
         self._schedule_ack()
+
+    def _arrived_again(self, start: int, end: int) -> None:
+        """Octets that we had already: the next ACK says so (RFC 2883 4)."""
+        self.ack_due = True
+        if self._connection.config.dsack:
+            self.duplicate = (start, end)
+
+    def sack_blocks(self, most: int) -> list[tuple[int, int]]:
+        """What a SACK option reports: a D-SACK first, then what is out of order (RFC 2018 4, RFC 2883 4)."""
+        duplicate, self.duplicate = self.duplicate, None
+        if duplicate is None:
+            return self.out_of_order.blocks(most)
+        around = self.out_of_order.ranges.around(duplicate[0])
+        others = [block for block in self.out_of_order.blocks(most) if block != around]
+        return [duplicate, *([around] if around else []), *others][:most]
 
     def _measure(self, segment: Segment, now: int) -> None:
         """The round trip as a receiver sees it, for the tuning of the window."""
@@ -118,6 +156,28 @@ class Receiver:
         self.bytes_received += size
         if not self._shut:
             self.queue.append(payload)
+
+    def urgent_arrives(self, segment: Segment) -> None:
+        """Take a new urgent pointer, and the octet that it marks (RFC 9293 3.10.7.4, sixth; RFC 6093)."""
+        urgent = self.urgent
+        if segment.flags & URG:
+            # As sent, and as understood since RFC 1122, it points to the octet behind the urgent one.
+            mark = segment.sequence + max(segment.urgent - 1, 0)
+            if mark >= self.rcv_nxt and (urgent.state is Urgent.NONE or mark > urgent.mark):
+                if self._at_unread_mark() and not urgent.in_line:
+                    self.queue.take(1)
+                urgent.announce(mark)
+                self._connection.changed = True
+        if urgent.state is Urgent.AWAITED:
+            position = urgent.mark - segment.sequence
+            if 0 <= position < segment.length:
+                urgent.arrive(segment.payload[position])
+                self._connection.changed = True
+
+    @property
+    def awaits_urgent(self) -> bool:
+        """An urgent octet was announced and is not here yet."""
+        return self.urgent.state is Urgent.AWAITED
 
     def fin_arrives(self, sequence: int) -> None:
         """The FIN lies at ``sequence``, which may be beyond a hole; it is kept."""
@@ -139,7 +199,8 @@ class Receiver:
         """RFC 9293 3.8.6.3, RFC 5681 4.2: at least every second full segment, and none too late."""
         if self.ack_due:
             return
-        if self._quick_acks > 0 or self.rcv_nxt - self.last_ack_sent > self.largest_segment:
+        quickly = self._quick_acks > 0 and not self.interactive
+        if quickly or self.rcv_nxt - self.last_ack_sent > self.largest_segment:
             self.ack_due = True
         elif self._delayed_ack.deadline is None:
             self._delayed_ack.set_later(self._connection.config.delayed_ack)
@@ -152,11 +213,74 @@ class Receiver:
         self.ack_due = False
         self._delayed_ack.stop()
 
+    @property
+    def ack_pending(self) -> bool:
+        """An ACK is owed, now or later."""
+        return self.ack_due or self._delayed_ack.deadline is not None
+
+    def acknowledge_handshake(self) -> None:
+        """The SYN/ACK has come: our ACK, which completes the handshake, may wait for data that it can go with."""
+        if self.interactive or self._connection.data_follows:
+            self._delayed_ack.set_later(_LONGEST_DELAY)
+        else:
+            self.ack_due = True
+
+    def data_sent(self, now: int) -> None:
+        """Data of ours have left: in answer to the peer's?"""
+        if self._data_arrived_at is not None and now - self._data_arrived_at < _INTERACTIVE:
+            self.interactive = True
+
     # -- to the application ------------------------------------------------------------------------
+
+    @property
+    def copied(self) -> int:
+        """The sequence number of what the application will read next (Linux ``copied_seq``)."""
+        return self.rcv_nxt - self.queue.length - self.finished
+
+    @property
+    def available(self) -> int:
+        """Octets that :meth:`read` would give: it stops before an urgent one, or steps over it where it begins."""
+        length = self.queue.length
+        if not length or self.urgent.state is Urgent.NONE:
+            return length
+        ahead = self.urgent.mark - self.copied
+        if ahead == 0:
+            return length if self.urgent.in_line else length - 1
+        return min(length, ahead)
+
+    @property
+    def until_mark(self) -> int:
+        """Unread octets before the urgent one (SIOCINQ)."""
+        if self.urgent.state is Urgent.NONE or self.urgent.in_line:
+            return self.queue.length
+        return max(min(self.queue.length, self.urgent.mark - self.copied), 0)
+
+    @property
+    def at_mark(self) -> bool:
+        """The urgent octet is what would be read next (SIOCATMARK)."""
+        return self.urgent.state is not Urgent.NONE and self.urgent.mark == self.copied
+
+    def _at_unread_mark(self) -> bool:
+        return self.at_mark and self.queue.length > 0
 
     def read(self, limit: int) -> bytes:
         """Remove up to ``limit`` octets from the queue."""
-        return bytes(self.queue.take(limit))
+        urgent = self.urgent
+        if urgent.state is Urgent.NONE:
+            return bytes(self.queue.take(limit))
+        limit = min(limit, self.available)
+        if self._at_unread_mark() and not urgent.in_line:
+            self.queue.take(1)
+        data = bytes(self.queue.take(limit))
+        if self.copied > urgent.mark:
+            urgent.clear()
+        return data
+
+    def peek(self, limit: int) -> bytes:
+        """What :meth:`read` would give."""
+        limit = min(limit, self.available)
+        skipped = 1 if self._at_unread_mark() and not self.urgent.in_line else 0
+        return self.queue.peek(limit + skipped)[skipped:]
 
     def shut(self) -> None:
         """Nobody will read any more: what has arrived and what arrives is acknowledged and thrown away."""

@@ -1,55 +1,96 @@
-"""Loss recovery: when it begins, what is sent again, when it is over (RFC 6675, RFC 6582, RFC 6298 5)."""
+"""Loss recovery: when it begins, what is sent again, when it is over, and when it was for nothing.
+
+RFC 6675 and RFC 8985 with SACK, RFC 6582 without; RFC 5682 (F-RTO), RFC 4015 (Eifel) and RFC 3708 (D-SACK) to find out
+that nothing was lost. The states are those of Linux's tcp_fastretrans_alert().
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from stack.config import TcpConfig
 from stack.tcp.congestion import CongestionControl
 from stack.tcp.loss import lost_frontier
-from stack.tcp.scoreboard import Scoreboard, SentSegment
+from stack.tcp.prr import RateReduction
+from stack.tcp.rack import Rack
+from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
+
+if TYPE_CHECKING:
+    from stack.tcp.plpmtud import MtuProbing
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where loss recovery stands; the values are Linux's ``tcpi_ca_state``."""
 
     OPEN = 0
+    DISORDER = 1
+    """Something arrived out of order; it may be a loss."""
+    CWR = 2
+    """The window is being reduced, and nothing was lost (RFC 3168)."""
     RECOVERY = 3
     LOSS = 4
+    """After a retransmission timeout."""
 
 
 class Recovery:
     """Loss recovery of one connection.
 
-    With SACK it is RFC 6675; without, NewReno (RFC 6582) in the same terms: each duplicate ACK stands for one
-    segment that has left the network, and a partial ACK shows that the next segment is lost.
+    Without SACK each duplicate ACK stands for one segment that has left the network, and a partial ACK shows that the
+    next segment is lost (RFC 6582).
     """
 
     __slots__ = (
         "_board",
         "_config",
-        "_rescued",
-        "_searched",
+        "_first_echo",
+        "_frto",
+        "_mtu_probing",
+        "_rack",
+        "_reduction",
+        "_undo_from",
+        "_undo_left",
         "congestion",
         "duplicate_acks",
+        "new_first",
         "phase",
         "point",
         "sack",
+        "undone",
     )
 
-    def __init__(self, board: Scoreboard, congestion: CongestionControl, config: TcpConfig) -> None:
+    def __init__(
+        self,
+        board: Scoreboard,
+        congestion: CongestionControl,
+        rack: Rack,
+        mtu_probing: MtuProbing,
+        config: TcpConfig,
+        point: int,
+    ) -> None:
         self._board = board
-        self.congestion = congestion
+        self._rack = rack
+        self._mtu_probing = mtu_probing
         self._config = config
+        self.congestion = congestion
         self.sack = False
         """The peer sends SACK blocks."""
         self.phase = Phase.OPEN
-        self.point = 0
+        self.point = point
         """RecoveryPoint: SND.NXT when recovery began (RFC 6675 2), ``recover`` in RFC 6582."""
         self.duplicate_acks = 0
-        self._searched = 0
-        """NextSeg rule 3 has nothing below (HighRxt of RFC 6675 2, for what it sends)."""
-        self._rescued = False
+        self.new_first = False
+        """F-RTO: what comes next is new data, if there are any, and not a retransmission (RFC 5682 3.1, step 2 b)."""
+        self.undone = 0
+        """Reductions that turned out to be for nothing."""
+        self._frto = False
+        self._reduction: RateReduction | None = None
+        self._undo_from: int | None = None
+        """SND.UNA when the window was reduced, as long as that may be undone."""
+        self._undo_left = -1
+        """Retransmissions since then that no D-SACK has reported as needless; -1 before the first."""
+        self._first_echo: int | None = None
+        """Timestamp of the first of them."""
 
     @property
     def pipe(self) -> int:
@@ -59,75 +100,258 @@ class Recovery:
             pipe -= min(self.duplicate_acks * self.congestion.mss, pipe)
         return pipe
 
-    def duplicate_ack(self) -> None:
-        """A duplicate ACK arrived (RFC 5681 2). No more of them count than segments are out."""
-        self.duplicate_acks = min(self.duplicate_acks + 1, max(len(self._board) - 1, 0))
+    @property
+    def may_grow(self) -> bool:
+        """The window grows by acknowledgments; otherwise it is being reduced."""
+        return self.phase is not Phase.RECOVERY and self.phase is not Phase.CWR
 
-    def acknowledged(self, snd_una: int, snd_nxt: int, segments: int, now: int) -> bool:
-        """An ACK has been taken into the scoreboard, ``segments`` of it cumulatively.
+    # -- what happens ------------------------------------------------------------------------------
 
-        Returns whether the first lost segment is to be sent again at once, whatever cwnd says: recovery begins, or
-        NewReno learnt of the next hole from a partial ACK.
+    def sent(self, octets: int, timestamp: int | None, *, retransmission: bool) -> None:
+        """A segment has been transmitted; ``timestamp`` is its TSval, unbounded."""
+        if self._reduction is not None:
+            self._reduction.sent(octets)
+        if retransmission:
+            self._undo_left = max(self._undo_left, 0) + 1
+            if self._first_echo is None:
+                self._first_echo = timestamp
+
+    def duplicate_reported(self, start: int, end: int) -> None:
+        """A D-SACK: some retransmission was needless (RFC 2883, RFC 3708)."""
+        if self._undo_from is not None and start >= self._undo_from and self._undo_left > 0:
+            self._undo_left = max(self._undo_left - max((end - start) // self.congestion.mss, 1), 0)
+
+    def acknowledged(
+        self,
+        snd_una: int,
+        snd_nxt: int,
+        delivery: Delivery,
+        now: int,
+        *,
+        advanced: bool,
+        duplicate: bool,
+        echo: int | None,
+        has_new_data: bool,
+        marked: bool,
+    ) -> bool:
+        """An ACK has been taken into the scoreboard.
+
+        ``duplicate``: it is a duplicate ACK by RFC 5681 2. ``echo``: the timestamp that it echoes, unbounded.
+        ``marked``: the peer reports congestion marks. Returns
+        whether the first lost segment is to be sent again at once, whatever cwnd says.
         """
-        if segments:
-            self.duplicate_acks = 0 if self.sack else max(self.duplicate_acks - (segments - 1), 0)
-            if self.phase is Phase.OPEN or snd_una >= self.point:
-                self.duplicate_acks = 0
-        if self.phase is not Phase.OPEN and snd_una >= self.point:
-            self.phase = Phase.OPEN
-        newly_lost = self._detect(snd_una, partial_ack=segments > 0)
-        if self.phase is Phase.OPEN and newly_lost:
-            self.phase = Phase.RECOVERY
-            self.point = snd_nxt
-            self._searched = 0
-            self._rescued = False
-            self.congestion.congestion_event(now)
-            return True
-        return newly_lost > 0 and not self.sack
+        delivered = self._count_duplicates(delivery, advanced=advanced, duplicate=duplicate)
+        spurious = self._is_spurious(echo)
+        if self.phase >= Phase.CWR and snd_una >= self.point:
+            self._point_reached(snd_una, now, spurious=spurious)
+        lost, at_once = 0, False
+        if self.phase is Phase.LOSS:
+            self._in_loss(snd_una, snd_nxt, now, delivery, advanced, duplicate, spurious, has_new_data)
+            if self.phase is Phase.LOSS:
+                self._detect(now, advanced=advanced)
+        elif self.phase is Phase.RECOVERY:
+            if spurious and (self._undo_left == 0 or (advanced and not self._board.retransmitted_bytes)):
+                self._undo()
+            else:
+                lost = self._detect(now, advanced=advanced)
+                at_once = lost > 0 and not self.sack
+        if self.phase < Phase.RECOVERY:
+            if self.phase < Phase.CWR and self._undo_from is not None and self._undo_left == 0:
+                self._undo()
+            lost = self._detect(now, advanced=advanced)
+            at_once = self._begin_or_stay(lost, snd_una, snd_nxt, now)
+            if marked and self.phase < Phase.CWR:
+                self._begin_reduction(snd_una, snd_nxt)
+                self._undo_from = None
+                self.congestion.ecn_event(now)
+                self.phase = Phase.CWR
+        if self._reduction is not None and delivered and not self.congestion.controls_recovery:
+            self._reduction.acknowledged(delivered, self.pipe, safe=advanced and not lost)
+        return at_once
 
-    def timeout(self, snd_nxt: int, now: int, *, first: bool) -> None:
-        """The retransmission timer went off: everything out there is lost (RFC 5681 3.1, RFC 6675 5.1)."""
-        self.congestion.timeout(now, first=first)
+    def detect_in_time(self, snd_una: int, snd_nxt: int, now: int) -> bool:
+        """The reordering timer went off (RFC 8985 6.2, step 5); as for :meth:`acknowledged`."""
+        lost = self._detect(now, advanced=False)
+        return self.phase < Phase.RECOVERY and self._begin_or_stay(lost, snd_una, snd_nxt, now)
+
+    def timeout(self, snd_una: int, snd_nxt: int, now: int, *, again: bool) -> None:
+        """The retransmission timer went off (RFC 5681 3.1, RFC 8985 6.3); ``again``: not the first in a row."""
+        board, congestion = self._board, self.congestion
+        was_calm = self.phase < Phase.RECOVERY
+        first = was_calm or self.point <= snd_una or (self.phase is Phase.LOSS and not again)
+        if first:
+            self._start_undo(snd_una)
+        congestion.timeout(now, first=first)
         self.phase = Phase.LOSS
         self.point = snd_nxt
+        self._reduction = None
         self.duplicate_acks = 0
-        board = self._board
-        if board.first.sacked:
+        self._frto = self._config.frto and self.sack and (was_calm or again)
+        head = board.first
+        if head.sacked:
+            # The receiver has reneged (RFC 2018 8).
             board.forget_sacked()
-        board.mark_all_lost()
+        rack = self._rack if self.sack and self._config.rack else None
+        board.lose(head)
+        board.lose_if(lambda segment: rack is None or rack.outlived(segment, now))
+        if not congestion.controls_recovery:
+            congestion.cwnd = self.pipe + congestion.mss
+
+    def reduce(self, snd_una: int, snd_nxt: int, now: int) -> None:
+        """Congestion without a loss to repair: a tail loss probe did that already (RFC 8985 7.4.2)."""
+        if self.phase < Phase.CWR:
+            self._start_undo(snd_una)
+            self._undo_from = None
+            self.congestion.congestion_event(now)
+            self.point = snd_nxt
 
     def next_retransmission(self) -> SentSegment | None:
         """What to send again first: a segment that is lost (RFC 6675 4 NextSeg, rule 1)."""
         return self._board.next_lost()
 
-    def last_resort(self) -> SentSegment | None:
-        """What to send again when there is no new data either (RFC 6675 4 NextSeg, rules 3 and 4)."""
-        board = self._board
-        if self.phase is not Phase.RECOVERY or not self.sack or not len(board):
-            return None
-        highest = board.sacked.highest
-        if highest is not None:
-            start = max(board.first.start, board.frontier, self._searched)
-            segment = board.next_unsacked(start, highest)
-            self._searched = highest if segment is None else segment.end
-            if segment is not None:
-                return segment
-        if self._rescued or board.last.retransmitted or board.last.sacked:
-            return None
-        self._rescued = True
-        return board.last
+    def new_data_first(self, *, was_sent: bool) -> None:
+        """What became of :attr:`new_first`; if nothing new could be sent, recovery is conventional."""
+        self.new_first = False
+        if not was_sent:
+            self._frto = False
 
-    def _detect(self, snd_una: int, *, partial_ack: bool) -> int:
+    # -- states ------------------------------------------------------------------------------------
+
+    def _count_duplicates(self, delivery: Delivery, *, advanced: bool, duplicate: bool) -> int:
+        """Octets delivered; without SACK, a duplicate ACK is worth a segment."""
+        if self.sack:
+            return delivery.octets
+        mss = self.congestion.mss
+        if advanced:
+            counted = self.duplicate_acks * mss
+            calm = self.phase < Phase.CWR
+            self.duplicate_acks = 0 if calm else max(self.duplicate_acks - (delivery.acknowledged - 1), 0)
+            return max(delivery.octets - counted, mss)
+        if duplicate and self.duplicate_acks < len(self._board) - 1:
+            self.duplicate_acks += 1
+            return mss
+        return 0
+
+    def _begin_or_stay(self, lost: int, snd_una: int, snd_nxt: int, now: int) -> bool:
+        if not lost:
+            if self.phase < Phase.CWR:
+                disorder = self._board.sacked_bytes > 0 or self.duplicate_acks > 0
+                self.phase = Phase.DISORDER if disorder else Phase.OPEN
+            return False
+        if self.phase is not Phase.CWR:
+            self._begin_reduction(snd_una, snd_nxt)
+            self.congestion.congestion_event(now)
+        self.phase = Phase.RECOVERY
+        self.point = snd_nxt
+        return True
+
+    def _begin_reduction(self, snd_una: int, snd_nxt: int) -> None:
+        self._start_undo(snd_una)
+        self._reduction = RateReduction(self.congestion)
+        self.point = snd_nxt
+
+    def _point_reached(self, snd_una: int, now: int, *, spurious: bool) -> None:
+        """SND.UNA has reached RecoveryPoint."""
+        if spurious:
+            self._undo()
+            return
+        if self.phase is Phase.LOSS or (self.phase is Phase.CWR and snd_una == self.point):
+            return
+        if not self.congestion.controls_recovery:
+            self.congestion.cwnd = self.congestion.ssthresh
+        self._recovered(now)
+
+    def _in_loss(
+        self,
+        snd_una: int,
+        snd_nxt: int,
+        now: int,
+        delivery: Delivery,
+        advanced: bool,
+        duplicate: bool,
+        spurious: bool,
+        has_new_data: bool,
+    ) -> None:
+        """RFC 5682 3.1 with SACK, as Linux's tcp_process_loss()."""
+        recovered = snd_una >= self.point
+        if advanced and spurious:
+            self._undo()
+            return
+        if self._frto:
+            if any(segment.transmissions == 1 and segment.end <= self.point for segment in delivery.segments):
+                # Step 3 b: what was sent only once has arrived, so the timeout was spurious.
+                self._undo()
+                return
+            if snd_nxt > self.point:
+                if duplicate or delivery.oldest_sacked is not None:
+                    self._frto = False
+            elif advanced and not recovered:
+                self.point = snd_nxt
+                if has_new_data:
+                    self.new_first = True
+                    return
+                self._frto = False
+        if recovered:
+            self._recovered(now)
+
+    def _recovered(self, now: int) -> None:
+        self.congestion.recovered(now)
+        self._rack.recovered()
+        self._end()
+
+    def _end(self) -> None:
+        self.phase = Phase.OPEN
+        self._reduction = None
+        self._frto = self.new_first = False
+        if not self.sack:
+            self.duplicate_acks = 0
+
+    def _detect(self, now: int, *, advanced: bool) -> int:
+        """Mark what is lost; returns the octets."""
         board = self._board
         if not len(board):
             return 0
         threshold = self._config.duplicate_acks
-        if self.sack:
-            frontier = lost_frontier(board, threshold, self.congestion.mss)
-            return board.mark_lost_below(frontier, snd_una) if frontier is not None else 0
+        if not self.sack:
+            if self.phase is Phase.RECOVERY:
+                return board.lose(board.first) if advanced else 0
+            if (
+                self.duplicate_acks >= threshold
+                and self.phase < Phase.RECOVERY
+                and board.first.start > self.point
+            ):
+                # "Covers more than recover": duplicates that our own go-back-N caused begin nothing (RFC 6582 3.2).
+                return board.lose(board.first)
+            return 0
+        mss = self.congestion.mss
+        if self._config.rack:
+            hurry = self.phase >= Phase.RECOVERY or board.sacked_bytes >= threshold * mss
+            lost = self._rack.detect(now, hurry=hurry)
+        else:
+            frontier = lost_frontier(board, threshold, mss)
+            lost = board.mark_lost_below(frontier, board.first.start) if frontier is not None else 0
+        return self._mtu_probing.lost(board, lost, calm=self.phase < Phase.CWR)
+
+    # -- undo --------------------------------------------------------------------------------------
+
+    def _start_undo(self, snd_una: int) -> None:
+        self._undo_from = snd_una
+        self._undo_left = -1
+        self._first_echo = None
+
+    def _is_spurious(self, echo: int | None) -> bool:
+        """All retransmissions were needless: D-SACKs say so, or the ACK answers what was sent before them (Eifel)."""
+        if self._undo_from is None:
+            return False
+        answers_original = echo is not None and self._first_echo is not None and echo < self._first_echo
+        return self._undo_left == 0 or answers_original
+
+    def _undo(self) -> None:
+        self._undo_from = None
+        self.undone += 1
         if self.phase is Phase.RECOVERY:
-            return board.mark_lost(board.first) if partial_ack else 0
-        if self.duplicate_acks >= threshold and self.phase is Phase.OPEN and snd_una > self.point:
-            # "Covers more than recover": duplicates that our own go-back-N caused begin nothing (RFC 6582 3.2).
-            return board.mark_lost(board.first)
-        return 0
+            # However it was found out: the reordering window was too small.
+            self._rack.was_hasty(self.point)
+        self._board.find_all()
+        self.congestion.undo()
+        self._end()

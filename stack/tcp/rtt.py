@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from stack.clock import SECOND
 from stack.config import TcpConfig
+
+_MINIMUM_AGE = 300 * SECOND
 
 
 class RttEstimator:
@@ -17,6 +20,7 @@ class RttEstimator:
     __slots__ = (
         "_config",
         "_deviation",
+        "_minimum_at",
         "_peak",
         "_round_end",
         "backoff",
@@ -37,6 +41,8 @@ class RttEstimator:
         """What is added to SRTT: four times RTTVAR, or the floor."""
         self.latest = 0
         self.minimum = 0
+        """RACK.min_RTT: of the last five minutes (Linux tcp_min_rtt_wlen)."""
+        self._minimum_at = 0
         self.backoff = 0
         """How many times the RTO is doubled (RFC 6298 5.5)."""
         self._deviation = 0
@@ -50,7 +56,7 @@ class RttEstimator:
         base = self.srtt + self.variance if self.srtt else self.initial
         return min(base << min(self.backoff, 40), config.max_rto)
 
-    def sample(self, rtt: int, snd_una: int, snd_nxt: int) -> None:
+    def sample(self, rtt: int, snd_una: int, snd_nxt: int, now: int) -> None:
         """One measurement, of a segment that was sent once or whose echo tells which transmission.
 
         Only that ends the backoff, too: both halves of Karn's rule (RFC 6298 3 and 5).
@@ -59,8 +65,8 @@ class RttEstimator:
         self.backoff = 0
         floor = self._config.min_rto
         self.latest = rtt
-        if not self.minimum or rtt < self.minimum:
-            self.minimum = rtt
+        if not self.minimum or rtt <= self.minimum or now - self._minimum_at > _MINIMUM_AGE:
+            self.minimum, self._minimum_at = rtt, now
         if not self.srtt:
             self.srtt = rtt
             self._deviation = 2 * rtt

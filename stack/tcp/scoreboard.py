@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 from stack.link import Buffer
 from stack.tcp.ranges import RangeSet
+from stack.tcp.rate import Snapshot
 
 _COMPACT = 256
 
@@ -14,14 +16,18 @@ class SentSegment:
     """One segment in the retransmission queue; SYN and FIN count one octet each."""
 
     __slots__ = (
+        "delivered",
         "end",
         "first_sent_at",
         "flags",
+        "flight",
         "lost",
+        "ordinal",
         "payload",
         "retransmitted",
         "sacked",
         "sent_at",
+        "snapshot",
         "start",
         "transmissions",
     )
@@ -35,7 +41,15 @@ class SentSegment:
         self.sent_at = now
         self.transmissions = 1
         self.sacked = False
+        self.delivered = False
+        """It is known to have arrived, by ACK or SACK."""
         self.lost = False
+        self.snapshot: Snapshot | None = None
+        """Where delivery stood when it was sent (:mod:`stack.tcp.rate`)."""
+        self.ordinal = 0
+        """Its last transmission was so many-th of the connection, which tells apart what was sent at one instant."""
+        self.flight = 0
+        """Octets in the network when it was sent last, itself included."""
         self.retransmitted = False
         """A retransmission of it is in flight, as far as we know."""
 
@@ -46,19 +60,23 @@ class SentSegment:
         return f"<{self.start}:{self.end} {marks} x{self.transmissions}>"
 
 
-class Acknowledged:
-    """What one cumulative ACK took off the queue."""
+class Delivery:
+    """What one ACK reports as newly delivered, cumulatively or by SACK."""
 
-    __slots__ = ("delivered", "newest", "retransmitted", "segments")
+    __slots__ = ("acknowledged", "octets", "oldest", "oldest_sacked", "retransmitted", "segments")
 
     def __init__(self) -> None:
-        self.segments = 0
-        self.delivered = 0
-        """Octets that no SACK had reported before."""
-        self.newest: SentSegment | None = None
-        """The one acknowledged segment that was sent last, if it was sent only once: an RTT sample (Karn's rule)."""
+        self.segments: list[SentSegment] = []
+        """Each once, whichever way it was reported first."""
+        self.octets = 0
+        self.acknowledged = 0
+        """Segments that the cumulative ACK took off the queue, those that were SACKed before included."""
         self.retransmitted = False
-        """Some octet had been sent more than once, so the ACK may be for either transmission."""
+        """The cumulative ACK covers something that had been sent more than once."""
+        self.oldest: SentSegment | None = None
+        """Of those that the cumulative ACK reports, the first that was sent only once: an RTT sample (Karn's rule)."""
+        self.oldest_sacked: SentSegment | None = None
+        """The same of those that SACK blocks report."""
 
 
 class Scoreboard:
@@ -74,6 +92,7 @@ class Scoreboard:
         "_segments",
         "frontier",
         "lost_bytes",
+        "newly_lost",
         "retransmitted_bytes",
         "sacked",
         "sacked_bytes",
@@ -88,6 +107,8 @@ class Scoreboard:
         """Everything below that was not SACKed has been marked lost."""
         self.sacked = RangeSet()
         self.sacked_bytes = 0
+        self.newly_lost: list[SentSegment] = []
+        """What has been marked lost since somebody emptied the list."""
         self.lost_bytes = 0
         self.retransmitted_bytes = 0
 
@@ -124,28 +145,26 @@ class Scoreboard:
             segment.retransmitted = True
             self.retransmitted_bytes += segment.end - segment.start
 
-    def acknowledge(self, snd_una: int) -> Acknowledged:
+    def acknowledge(self, snd_una: int, delivery: Delivery) -> None:
         """Drop what a cumulative ACK covers."""
-        result = Acknowledged()
         segments = self._segments
         head = self._head
-        newest = None
         while head < len(segments) and segments[head].start < snd_una:
             segment = segments[head]
             if segment.end > snd_una:
-                self._trim(segment, snd_una, result)
+                self._trim(segment, snd_una, delivery)
                 break
-            if not segment.sacked:
-                result.delivered += segment.end - segment.start
-            self._uncount(segment, segment.end - segment.start)
             if segment.transmissions > 1:
-                result.retransmitted = True
-            if newest is None or segment.sent_at >= newest.sent_at:
-                newest = segment
-            result.segments += 1
+                delivery.retransmitted = True
+            elif not segment.sacked and delivery.oldest is None:
+                delivery.oldest = segment
+            if not segment.sacked:
+                delivery.octets += segment.end - segment.start
+                delivery.segments.append(segment)
+            self._uncount(segment, segment.end - segment.start)
+            segment.delivered = True
+            delivery.acknowledged += 1
             head += 1
-        if newest is not None and newest.transmissions == 1:
-            result.newest = newest
         self._head = head
         if head == len(segments):
             segments.clear()
@@ -155,21 +174,20 @@ class Scoreboard:
             self._head = 0
         if self.sacked_bytes or len(self.sacked):
             self.sacked.remove_below(snd_una)
-        return result
 
-    def select_acknowledge(self, blocks: tuple[tuple[int, int], ...], snd_una: int, snd_nxt: int) -> int:
-        """Mark what SACK blocks cover (RFC 2018 4); returns the octets that are newly marked.
+    def select_acknowledge(
+        self, blocks: tuple[tuple[int, int], ...], snd_una: int, snd_nxt: int, delivery: Delivery
+    ) -> None:
+        """Mark what SACK blocks cover (RFC 2018 4).
 
         A block that is not within what is outstanding says nothing about it: old, a D-SACK, or a lie.
         """
-        newly = 0
         for start, end in blocks:
             if start < snd_una or end > snd_nxt or start >= end:
                 continue
             for gap_start, gap_end in self.sacked.gaps(start, end):
                 covered_start, covered_end = self.sacked.add(gap_start, gap_end)
-                newly += self._mark_sacked(gap_start, gap_end, covered_start, covered_end)
-        return newly
+                self._mark_sacked(gap_start, gap_end, covered_start, covered_end, delivery)
 
     def mark_lost_below(self, frontier: int, snd_una: int) -> int:
         """Mark every segment that ends at or below ``frontier`` and was not SACKed as lost; returns the octets.
@@ -181,37 +199,48 @@ class Scoreboard:
         for start, end in self.sacked.gaps(max(snd_una, self.frontier), frontier):
             index = self._index_at(start)
             while index < len(segments) and segments[index].end <= end:
-                newly += self.mark_lost(segments[index])
+                if not segments[index].lost:
+                    newly += self.lose(segments[index])
                 index += 1
         self.frontier = max(self.frontier, frontier)
         return newly
 
-    def mark_lost(self, segment: SentSegment) -> int:
-        """Mark one segment; returns its octets if it was not marked or SACKed before."""
-        if segment.lost or segment.sacked:
+    def lose(self, segment: SentSegment) -> int:
+        """Mark one segment as lost, or its retransmission if it was marked before; returns the octets.
+
+        Nothing if it has been SACKed, or is marked and waits to be sent again.
+        """
+        if segment.sacked or (segment.lost and not segment.retransmitted):
             return 0
         size = segment.end - segment.start
-        segment.lost = True
-        self.lost_bytes += size
+        if segment.retransmitted:
+            segment.retransmitted = False
+            self.retransmitted_bytes -= size
+        if not segment.lost:
+            segment.lost = True
+            self.lost_bytes += size
+        self.newly_lost.append(segment)
         self._lost_from = min(self._lost_from, segment.start)
         return size
 
-    def mark_all_lost(self) -> None:
-        """After a retransmission timeout: nothing is in flight any more (RFC 6675 5.1)."""
+    def lose_if(self, condition: Callable[[SentSegment], bool]) -> None:
+        """Mark every outstanding segment as lost for which the condition holds."""
         for index in range(self._head, len(self._segments)):
-            segment = self._segments[index]
-            segment.retransmitted = False
-            self.mark_lost(segment)
-        self.retransmitted_bytes = 0
-        if len(self):
-            self._lost_from = self.first.start
+            if condition(self._segments[index]):
+                self.lose(self._segments[index])
+
+    def find_all(self) -> None:
+        """Nothing was lost after all: what was marked is in flight, or will be acknowledged."""
+        for index in range(self._head, len(self._segments)):
+            self._segments[index].lost = False
+        self.lost_bytes = 0
 
     def forget_sacked(self) -> None:
         """The receiver has reneged (RFC 2018 8): no SACK mark counts any more."""
         self.sacked.clear()
         self.sacked_bytes = self.frontier = 0
         for index in range(self._head, len(self._segments)):
-            self._segments[index].sacked = False
+            self._segments[index].sacked = self._segments[index].delivered = False
 
     def next_lost(self) -> SentSegment | None:
         """The first lost segment that has not been sent again (RFC 6675 4 NextSeg, rule 1)."""
@@ -226,18 +255,6 @@ class Scoreboard:
         self._lost_from = segments[-1].end
         return None
 
-    def next_unsacked(self, start: int, end: int) -> SentSegment | None:
-        """The first segment from ``start`` to below ``end`` that is neither SACKed nor sent again (NextSeg, rule 3)."""
-        segments = self._segments
-        for gap_start, gap_end in self.sacked.gaps(start, end):
-            index = self._index(gap_start)
-            while index < len(segments) and segments[index].start < gap_end:
-                segment = segments[index]
-                if not segment.sacked and not segment.retransmitted:
-                    return segment
-                index += 1
-        return None
-
     def split(self, limit: int) -> None:
         """The path takes only ``limit`` bytes of payload now: cut what is larger, and count it as lost."""
         result: list[SentSegment] = []
@@ -247,17 +264,10 @@ class Scoreboard:
                 pieces.insert(-1, self._cut(segment, limit))
             if len(pieces) > 1 and not segment.sacked:
                 for piece in pieces:
-                    self._lose_again(piece)
+                    self.lose(piece)
             result += pieces
         self._segments = result
         self._head = 0
-
-    def _lose_again(self, segment: SentSegment) -> None:
-        if segment.retransmitted:
-            segment.retransmitted = False
-            self.retransmitted_bytes -= segment.end - segment.start
-        self.mark_lost(segment)
-        self._lost_from = min(self._lost_from, segment.start)
 
     @staticmethod
     def _cut(segment: SentSegment, limit: int) -> SentSegment:
@@ -267,6 +277,7 @@ class Scoreboard:
         front.first_sent_at = segment.first_sent_at
         front.transmissions = segment.transmissions
         front.sacked, front.lost, front.retransmitted = segment.sacked, segment.lost, segment.retransmitted
+        front.delivered = segment.delivered
         segment.start = middle
         segment.payload = view[limit:]
         return front
@@ -282,9 +293,10 @@ class Scoreboard:
             index -= 1
         return index
 
-    def _mark_sacked(self, gap_start: int, gap_end: int, covered_start: int, covered_end: int) -> int:
+    def _mark_sacked(
+        self, gap_start: int, gap_end: int, covered_start: int, covered_end: int, delivery: Delivery
+    ) -> None:
         segments = self._segments
-        newly = 0
         # A segment may have been covered in part by an earlier block: begin at the one that holds gap_start.
         index = self._index_at(gap_start)
         while index < len(segments) and segments[index].start < gap_end:
@@ -292,16 +304,18 @@ class Scoreboard:
             index += 1
             if segment.sacked or segment.start < covered_start or segment.end > covered_end:
                 continue
-            newly += self._sack(segment)
-        return newly
+            self._sack(segment)
+            delivery.segments.append(segment)
+            delivery.octets += segment.end - segment.start
+            if segment.transmissions == 1 and delivery.oldest_sacked is None:
+                delivery.oldest_sacked = segment
 
-    def _sack(self, segment: SentSegment) -> int:
+    def _sack(self, segment: SentSegment) -> None:
         size = segment.end - segment.start
         self._uncount(segment, size)
         segment.lost = segment.retransmitted = False
-        segment.sacked = True
+        segment.sacked = segment.delivered = True
         self.sacked_bytes += size
-        return size
 
     def _uncount(self, segment: SentSegment, size: int) -> None:
         if segment.sacked:
@@ -311,12 +325,12 @@ class Scoreboard:
         if segment.retransmitted:
             self.retransmitted_bytes -= size
 
-    def _trim(self, segment: SentSegment, snd_una: int, result: Acknowledged) -> None:
+    def _trim(self, segment: SentSegment, snd_una: int, delivery: Delivery) -> None:
         size = snd_una - segment.start
         if not segment.sacked:
-            result.delivered += size
+            delivery.octets += size
         if segment.transmissions > 1:
-            result.retransmitted = True
+            delivery.retransmitted = True
         self._uncount(segment, size)
         skipped = min(size, len(segment.payload))
         segment.payload = memoryview(segment.payload)[skipped:]

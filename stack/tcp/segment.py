@@ -12,6 +12,7 @@ class Segment:
 
     __slots__ = (
         "acknowledgment",
+        "codepoint",
         "destination_port",
         "flags",
         "length",
@@ -22,16 +23,20 @@ class Segment:
         "source_port",
         "timestamp",
         "timestamp_echo",
+        "urgent",
         "window",
     )
 
-    def __init__(self, header: TcpHeader, options: TcpOptions, payload: Buffer) -> None:
+    def __init__(self, header: TcpHeader, options: TcpOptions, payload: Buffer, codepoint: int) -> None:
+        self.codepoint = codepoint
+        """ECN bits of the IP header (RFC 3168 5)."""
         self.source_port = header.source_port
         self.destination_port = header.destination_port
         self.sequence = header.sequence
         self.acknowledgment = header.acknowledgment
         self.flags = header.flags
         self.window = header.window
+        self.urgent = header.urgent
         self.payload = payload
         self.length = len(payload)
         """Octets of data; SYN and FIN not counted."""

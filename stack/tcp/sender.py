@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
-from stack.tcp.congestion import ALGORITHMS
+from stack.tcp.congestion import CongestionControl, Settings, find
+from stack.tcp.pacing import Pacer
+from stack.tcp.plpmtud import MtuProbing
+from stack.tcp.probe import TailLossProbe
+from stack.tcp.rack import Rack
+from stack.tcp.rate import DeliveryRate
 from stack.tcp.recovery import Phase, Recovery
 from stack.tcp.rtt import RttEstimator
-from stack.tcp.scoreboard import Acknowledged, Scoreboard, SentSegment
+from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
 from stack.tcp.segment import Segment
+from stack.tcp.sequence import widen
+from stack.tcp.state import State
 from stack.wire.tcp import ACK, FIN, PSH, SYN
 
 if TYPE_CHECKING:
@@ -30,7 +37,11 @@ class Sender:
         "_cwnd_limited",
         "_max_flight",
         "_max_window",
+        "_pacer",
         "_persists",
+        "_probe",
+        "_probe_at",
+        "_rto_at",
         "_small_end",
         "_unsent",
         "_window_round_end",
@@ -44,7 +55,10 @@ class Sender:
         "iss",
         "last_sent",
         "mss",
+        "mtu_probing",
         "probes",
+        "rack",
+        "rate",
         "recovery",
         "retries",
         "rtt",
@@ -54,6 +68,7 @@ class Sender:
         "snd_wl1",
         "snd_wl2",
         "snd_wnd",
+        "syn_data",
     )
 
     def __init__(self, connection: Connection, iss: int, mss: int) -> None:
@@ -62,6 +77,8 @@ class Sender:
         self.iss = iss
         self.snd_una = iss
         self.snd_nxt = iss
+        self.syn_data = 0
+        """Octets that our SYN carried, the first of those unsent: they count as sent if the peer takes them."""
         self.snd_wnd = 0
         self.snd_wl1 = 0
         self.snd_wl2 = 0
@@ -69,8 +86,15 @@ class Sender:
         """Most octets of data in a segment, after all options that every segment carries (RFC 9293 3.7.1)."""
         self.board = Scoreboard()
         self.rtt = RttEstimator(config)
-        self.congestion = ALGORITHMS[config.congestion](mss, config.initial_window)
-        self.recovery = Recovery(self.board, self.congestion, config)
+        self.congestion = self._new_congestion_control(mss, config.initial_window)
+        self.rate = DeliveryRate()
+        self._pacer: Pacer | None = None
+        self.rack = Rack(self.board, self.rtt)
+        self.mtu_probing = MtuProbing(connection)
+        self.recovery = Recovery(self.board, self.congestion, self.rack, self.mtu_probing, config, iss)
+        self._probe = TailLossProbe()
+        self._rto_at = 0
+        self._probe_at: int | None = None
         self.alarm = Alarm(connection.clock, self._alarm)
         self.retries = 0
         """Consecutive expiries of the retransmission timer."""
@@ -131,9 +155,39 @@ class Sender:
 
     # -- opening -----------------------------------------------------------------------------------
 
+    def carry_in_syn(self, data: Buffer) -> int:
+        """Take data that the SYN is to carry (RFC 7413 4.2.1); returns how much of it."""
+        self.syn_data = self.write(data)
+        return self.syn_data
+
     def send_syn(self, flags: int) -> None:
-        """Send the SYN or SYN/ACK."""
-        self._emit(SentSegment(self.snd_nxt, self.snd_nxt + 1, b"", flags, self._connection.clock.now()))
+        """Send the SYN or SYN/ACK; if it has to be sent again, it goes without data (RFC 7413 4.2.1)."""
+        data = self._unsent.peek(self.syn_data)
+        syn = SentSegment(self.snd_nxt, self.snd_nxt + 1, data, flags, self._connection.clock.now())
+        self._emit(syn)
+        syn.payload = b""
+
+    @property
+    def snd_max(self) -> int:
+        """The highest number that the peer may acknowledge: SND.NXT, or the end of what the SYN carried."""
+        return self.snd_nxt + self.syn_data
+
+    def take_syn_data(self, ack: int) -> int:
+        """An acceptable ACK of our SYN: what it carried and ``ack`` covers was sent; returns how much that is.
+
+        The rest is sent as if for the first time.
+        """
+        taken = ack - self.snd_nxt if ack > self.snd_nxt else 0
+        self._unsent.take(taken)
+        self.snd_nxt += taken
+        self.syn_data = 0
+        return taken
+
+    def shook_hands(self, rtt: int) -> None:
+        """A SYN/ACK that nobody remembers was acknowledged, after ``rtt`` ns; 0: we do not know."""
+        self.snd_una = self.snd_nxt = self.iss + 1
+        if rtt:
+            self.rtt.sample(rtt, self.snd_una, self.snd_nxt, self._connection.clock.now())
 
     def answer_syn(self) -> None:
         """The peer's SYN came while ours is out: send it at once, as a SYN/ACK."""
@@ -152,10 +206,11 @@ class Sender:
             self.rtt.initial = max(self.rtt.initial, _RTO_AFTER_LOST_SYN)
         self.rtt.backoff = 0
         window = 1 if self.segments_retransmitted > 1 else config.initial_window
-        self.congestion = ALGORITHMS[config.congestion](mss, window)
-        self.recovery = Recovery(self.board, self.congestion, config)
+        self.congestion = self._new_congestion_control(mss, window)
+        if config.pacing or self.congestion.needs_pacing:
+            self._pacer = Pacer(self._connection.clock, self._connection.output)
+        self.recovery = Recovery(self.board, self.congestion, self.rack, self.mtu_probing, config, self.iss)
         self.recovery.sack = self._connection.sack
-        self.recovery.point = self.iss
         self._small_end = self._window_round_end = self.snd_nxt
         self.last_sent = self._connection.clock.now()
 
@@ -178,9 +233,16 @@ class Sender:
     def change_congestion_control(self) -> None:
         """Another algorithm from now on, with the window that there is (TCP_CONGESTION)."""
         before, config = self.congestion, self._connection.config
-        self.congestion = ALGORITHMS[config.congestion](self.mss, config.initial_window)
+        self.congestion = self._new_congestion_control(self.mss, config.initial_window)
         self.congestion.cwnd, self.congestion.ssthresh = before.cwnd, before.ssthresh
         self.recovery.congestion = self.congestion
+        if self._pacer is None and (config.pacing or self.congestion.needs_pacing):
+            self._pacer = Pacer(self._connection.clock, self._connection.output)
+
+    def _new_congestion_control(self, mss: int, window: int) -> CongestionControl:
+        config = self._connection.config
+        settings = Settings(hystart=config.hystart, abe=config.abe, random=self._connection.tcp.host.random)
+        return find(config.congestion)(mss, window, settings)
 
     # -- acknowledgments ---------------------------------------------------------------------------
 
@@ -193,49 +255,147 @@ class Sender:
         """Process an acceptable ACK: SND.UNA =< SEG.ACK =< SND.NXT (RFC 9293 3.10.7.4, RFC 5681, RFC 6675)."""
         board, recovery = self.board, self.recovery
         ack = segment.acknowledgment
-        before_window = self.snd_wnd
+        before_window, before_flight = self.snd_wnd, board.in_flight
         advanced = ack - self.snd_una
         self._update_window(segment, scale)
         self.probes = 0
+        if not len(board):
+            return
+        delivery = Delivery()
         if advanced:
-            acked = board.acknowledge(ack)
+            board.acknowledge(ack, delivery)
             self.snd_una = ack
             self.bytes_acked += advanced
-            self._measure(segment, acked, now)
             self.retries = 0
-            if len(board):
-                self._start_retransmission_timer(now)
-            else:
-                self.alarm.stop()
-            segments, delivered = acked.segments or 1, acked.delivered
-        else:
-            segments = delivered = 0
+            self.rack.acknowledged(ack)
+        duplicate_reported = False
         if segment.sack and recovery.sack:
-            delivered += board.select_acknowledge(segment.sack, ack, self.snd_nxt)
-        elif (
-            not advanced and len(board) and not segment.length and not segment.flags & (SYN | FIN)
+            duplicate_reported = self._take_sack(segment.sack, ack, delivery)
+        duplicate = (
+            not advanced
+            and not segment.length
+            and not segment.flags & (SYN | FIN)
             and self.snd_wnd == before_window
-        ):  # fmt: skip
-            recovery.duplicate_ack()
-        if advanced and recovery.phase is not Phase.RECOVERY:
-            if self._window_was_used():
-                self.congestion.acknowledged(delivered, now, self.rtt.srtt)
-            else:
-                self.congestion.application_limited()
-        if recovery.acknowledged(self.snd_una, self.snd_nxt, segments, now):
-            lost = recovery.next_retransmission()
-            if lost is not None:
-                self._retransmit(lost, now)
+        )
+        marked = self._connection.ecn.marks(segment.flags, len(delivery.segments))
+        if not (delivery.segments or advanced or duplicate or duplicate_reported or marked):
+            return
+        echo = self._echo(segment)
+        rtt = self._measure(delivery, echo, now)
+        self._recover(delivery, echo, now, bool(advanced), duplicate, duplicate_reported, marked > 0)
+        self._sample(delivery, rtt, before_flight, marked, now)
+        self.mtu_probing.acknowledged()
+        if not len(board):
+            self._stop_timers()
+        elif advanced or delivery.segments:
+            self._restart_timers(now)
         self._show()
 
-    def _measure(self, segment: Segment, acked: Acknowledged, now: int) -> None:
-        """RFC 6298 3; RFC 7323 4 where a retransmission makes the ACK ambiguous."""
-        if acked.newest is not None and not acked.retransmitted:
-            self.rtt.sample(now - acked.newest.sent_at, segment.acknowledgment, self.snd_nxt)
-        elif acked.segments and segment.timestamp_echo and self._connection.timestamps is not None:
-            elapsed = self._connection.timestamps.elapsed(segment.timestamp_echo, now)
-            if elapsed >= 0:
-                self.rtt.sample(elapsed, segment.acknowledgment, self.snd_nxt)
+    def _take_sack(self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery) -> bool:
+        """Returns whether the first block is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""
+        start, end = blocks[0]
+        duplicate = end <= ack or (len(blocks) > 1 and blocks[1][0] <= start and end <= blocks[1][1])
+        if duplicate:
+            self.recovery.duplicate_reported(start, end)
+            if self.segments_retransmitted and self.rack.reordering_seen:
+                # Otherwise it was the network that sent something twice.
+                self.rack.was_hasty(self.snd_nxt)
+        self.board.select_acknowledge(blocks, ack, self.snd_nxt, delivery)
+        return duplicate
+
+    def _echo(self, segment: Segment) -> int | None:
+        """The timestamp that the peer echoes, unbounded; None if it echoes none."""
+        timestamps = self._connection.timestamps
+        if timestamps is None or segment.timestamp is None or not segment.timestamp_echo:
+            return None
+        return widen(segment.timestamp_echo, timestamps.value(self._connection.clock.now()))
+
+    def _sample(self, delivery: Delivery, rtt: int, before_flight: int, marked: int, now: int) -> None:
+        """Tell congestion control how fast the path delivers (draft-ietf-ccwg-bbr 4.1)."""
+        rate, board = self.rate, self.board
+        for segment in delivery.segments:
+            rate.segment_delivered(segment)
+        for segment in board.newly_lost:
+            rate.segment_lost(segment)
+        board.newly_lost.clear()
+        self.congestion.sample(
+            rate.finish(
+                now,
+                delivered=delivery.octets,
+                marked=min(marked * self.mss, delivery.octets),
+                rtt=rtt,
+                min_rtt=self.rtt.minimum,
+                in_flight=self.recovery.pipe,
+                prior_in_flight=before_flight,
+                window_limited=self._cwnd_limited,
+            )
+        )
+
+    def _measure(self, delivery: Delivery, echo: int | None, now: int) -> int:
+        """RFC 6298 3, by the first segment that an ACK reports; RFC 7323 4 where that is ambiguous."""
+        sample = None
+        if delivery.oldest is not None and not delivery.retransmitted:
+            sample = now - delivery.oldest.sent_at
+        elif delivery.oldest_sacked is not None:
+            sample = now - delivery.oldest_sacked.sent_at
+        elif delivery.acknowledged and echo is not None:
+            sample = self._age(echo, now)
+        if sample is None or sample < 0:
+            return 0
+        self.rtt.sample(sample, self.snd_una, self.snd_nxt, now)
+        return sample
+
+    def _age(self, echo: int, now: int) -> int:
+        assert self._connection.timestamps is not None
+        return (self._connection.timestamps.value(now) - echo) * MILLISECOND
+
+    def _recover(
+        self,
+        delivery: Delivery,
+        echo: int | None,
+        now: int,
+        advanced: bool,
+        duplicate: bool,
+        duplicate_reported: bool,
+        marked: bool,
+    ) -> None:
+        """Loss detection, recovery and congestion control hear of an ACK."""
+        recovery, congestion = self.recovery, self.congestion
+        was_calm = recovery.may_grow
+        if delivery.segments:
+            self.rack.delivered(delivery, now, None if echo is None else self._age(echo, now))
+        if self._probe.acknowledged(
+            self.snd_una,
+            duplicate_reported=duplicate_reported,
+            pure_duplicate=duplicate and not delivery.segments,
+        ):
+            recovery.reduce(self.snd_una, self.snd_nxt, now)
+            self._connection.ecn.window_reduced()
+        at_once = recovery.acknowledged(
+            self.snd_una,
+            self.snd_nxt,
+            delivery,
+            now,
+            advanced=advanced,
+            duplicate=duplicate,
+            echo=echo,
+            has_new_data=bool(self._unsent.length) and self.snd_nxt < self.snd_una + self.snd_wnd,
+            marked=marked,
+        )
+        if was_calm and not recovery.may_grow:
+            self._connection.ecn.window_reduced()
+        if advanced and recovery.may_grow:
+            if self._window_was_used():
+                congestion.acknowledged(delivery.octets, now, self.rtt.srtt)
+            else:
+                congestion.application_limited()
+        if at_once:
+            self._retransmit_first(now)
+
+    def _retransmit_first(self, now: int) -> None:
+        lost = self.recovery.next_retransmission()
+        if lost is not None:
+            self._retransmit(lost, now)
 
     def _show(self) -> None:
         observer = self._connection.tcp.host.observer
@@ -251,28 +411,41 @@ class Sender:
         limited = False
         if not len(self.board) and self._unsent.length:
             self._restart_after_idle(now)
+            self.congestion.resume(now)
+        new_first, start = recovery.new_first, self.snd_nxt
         while True:
             room = self.congestion.cwnd - recovery.pipe
-            lost = recovery.next_retransmission()
+            lost = None if new_first else recovery.next_retransmission()
             if lost is not None:
                 if lost.end - lost.start > room:
                     limited = True
                     break
+                if self._pacer is not None and not self._pacer.may_send(now):
+                    break
                 self._retransmit(lost, now)
                 continue
             length = self._next_length()
-            if length < 0:
-                last = recovery.last_resort() if self.congestion.mss <= room else None
-                if last is None:
+            if length < 0 or max(length, 1) > room:
+                limited = length >= 0
+                if not new_first:
                     break
-                self._retransmit(last, now)
+                new_first = False
+                recovery.new_data_first(was_sent=self.snd_nxt > start)
+                if self.snd_nxt > start:
+                    break
                 continue
-            if max(length, 1) > room:
-                limited = True
+            if self._pacer is not None and not self._pacer.may_send(now):
                 break
             self._send_new(length, now)
+            if length > self.mss:
+                self.mtu_probing.sent(self.board.last)
         self._note_window_use(limited)
-        if self.alarm.deadline is None and self._is_blocked():
+        waits = limited or (self._pacer is not None and self._pacer.waiting)
+        if not waits and self._unsent.length < self.mss and not self.board.lost_bytes:
+            self.rate.mark_app_limited(recovery.pipe)
+        if self.snd_nxt > start:
+            self._schedule_probe(now)
+        elif self.alarm.deadline is None and self._is_blocked():
             self._blocked_since = now
             self._start_persist_timer(now)
 
@@ -281,13 +454,18 @@ class Sender:
         unsent = self._unsent.length
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if not unsent:
-            return 0 if self.closing and not self.fin_sent and window > 0 else -1
+            return 0 if self._fin_is_due and window > 0 else -1
         length = min(unsent, self.mss, window)
         if length >= self.mss:
-            return length
+            return self.mtu_probing.next_size(window) if self.mtu_probing.active else length
         if length <= 0:
             return -1
         return length if self._partial_may_go(length, unsent) else -1
+
+    @property
+    def _fin_is_due(self) -> bool:
+        """Behind the data, but not before the handshake is complete, as in Linux."""
+        return self.closing and not self.fin_sent and self._connection.state is not State.SYN_RECEIVED
 
     def _partial_may_go(self, length: int, unsent: int) -> bool:
         """Less than a full segment: sender's silly-window avoidance and Nagle (RFC 9293 3.8.6.2.1, 3.7.4).
@@ -296,7 +474,12 @@ class Sender:
         """
         if length < unsent:
             return length * 2 >= self._max_window
-        return self._connection.config.nodelay or self.closing or self._small_end <= self.snd_una
+        connection = self._connection
+        if self.closing or connection.pushes(self.snd_nxt + length):
+            return True
+        if connection.holding:
+            return False
+        return connection.config.nodelay or self._small_end <= self.snd_una
 
     def _send_new(self, length: int, now: int) -> None:
         payload = self._unsent.take(length)
@@ -304,9 +487,9 @@ class Sender:
         end = start + length
         flags = ACK
         if not self._unsent.length:
-            if length:
+            if length and not self._connection.more:
                 flags |= PSH
-            if self.closing and end < self.snd_una + self.snd_wnd:
+            if self._fin_is_due and end < self.snd_una + self.snd_wnd:
                 flags |= FIN
                 end += 1
                 self.fin_sent = True
@@ -315,21 +498,37 @@ class Sender:
         self._emit(SentSegment(start, end, payload, flags, now))
 
     def _emit(self, segment: SentSegment) -> None:
-        first = not len(self.board)
-        self.board.append(segment)
+        board = self.board
+        flight = board.in_flight
+        first = not len(board)
+        board.append(segment)
         self.snd_nxt = segment.end
         self._persists = 0
         if first:
-            self._start_retransmission_timer(segment.sent_at)
-        self.last_sent = segment.sent_at
-        self._connection.transmit(segment.start, segment.flags, segment.payload)
+            self._restart_timers(segment.sent_at)
+        self._transmit(segment, flight, segment.sent_at)
 
     def _retransmit(self, segment: SentSegment, now: int) -> None:
+        flight = self.board.in_flight
         self.board.mark_retransmitted(segment, now)
         self.segments_retransmitted += 1
         self.bytes_retransmitted += len(segment.payload)
+        self._transmit(segment, flight, now)
+
+    def _transmit(self, segment: SentSegment, flight: int, now: int) -> None:
+        again = segment.transmissions > 1
         self.last_sent = now
-        self._connection.transmit(segment.start, segment.flags, segment.payload, retransmission=True)
+        timestamps = self._connection.timestamps
+        self.recovery.sent(
+            segment.end - segment.start,
+            None if timestamps is None else timestamps.value(now),
+            retransmission=again,
+        )
+        self.rack.sent(segment)
+        self.rate.segment_sent(segment, flight, now, alone=len(self.board) == 1 and not again)
+        if self._pacer is not None:
+            self._pacer.sent(len(segment.payload), self.congestion.pacing_rate(self.rtt.srtt), now)
+        self._connection.transmit(segment.start, segment.flags, segment.payload, retransmission=again)
 
     # -- window use --------------------------------------------------------------------------------
 
@@ -363,13 +562,52 @@ class Sender:
         """Something waits, and no acknowledgment will come to set it free."""
         return not len(self.board) and bool(self._unsent.length or (self.closing and not self.fin_sent))
 
-    def _start_retransmission_timer(self, now: int) -> None:
-        """RFC 6298 5.1, 5.3; no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout)."""
+    def _restart_timers(self, now: int) -> None:
+        """The retransmission timer (RFC 6298 5.1, 5.3), the tail loss probe and RACK's reordering timer.
+
+        The first is no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout).
+        """
         deadline = now + self.rtt.rto
         limit = self._connection.config.user_timeout
         if limit:
             deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
+        self._rto_at = deadline
+        self._schedule_probe(now)
+        self._set_alarm()
+
+    def _schedule_probe(self, now: int) -> None:
+        """TLP_init: only in the open state, and with nothing that a SACK could still tell (RFC 8985 7.2).
+
+        Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
+        """
+        self._probe_at = None
+        recovery, board, config = self.recovery, self.board, self._connection.config
+        if (
+            config.tail_loss_probe
+            and recovery.sack
+            and recovery.phase == Phase.OPEN
+            and self._probe.end is None
+            and len(board)
+            and not board.sacked_bytes
+            and self._connection.state is not State.SYN_RECEIVED
+        ):
+            self._probe_at = min(now + self._probe.timeout(self.rtt, config, len(board)), self._rto_at)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """One alarm for all deadlines: it goes off at the first of them."""
+        deadline = self._rto_at
+        if self._probe_at is not None and self._probe_at < deadline:
+            deadline = self._probe_at
+        reordering = self.rack.deadline
+        if reordering is not None and reordering < deadline:
+            deadline = reordering
         self.alarm.set(deadline)
+
+    def _stop_timers(self) -> None:
+        self._probe_at = None
+        self.rack.clear()
+        self.alarm.stop()
 
     def _start_persist_timer(self, now: int) -> None:
         """The first probe after an RTO, then doubling (RFC 9293 3.8.6.1)."""
@@ -381,15 +619,41 @@ class Sender:
 
     def _alarm(self) -> None:
         self._connection.refresh_path()
-        if len(self.board):
-            self._retransmission_timeout()
-        else:
+        now = self._connection.clock.now()
+        if not len(self.board):
             self._persist_timeout()
+        elif self.rack.deadline is not None and self.rack.deadline <= now:
+            self._reordering_timeout(now)
+        elif self._probe_at is not None and self._probe_at <= now:
+            self._probe_timeout(now)
+        elif self._rto_at <= now:
+            self._retransmission_timeout(now)
+        else:
+            self._set_alarm()
 
-    def _retransmission_timeout(self) -> None:
+    def _reordering_timeout(self, now: int) -> None:
+        """What was sent before something that has arrived has had time enough to arrive, too (RFC 8985 6.2, step 5)."""
+        if self.recovery.detect_in_time(self.snd_una, self.snd_nxt, now):
+            self._connection.ecn.window_reduced()
+            self._retransmit_first(now)
+        self._set_alarm()
+        self.output()
+
+    def _probe_timeout(self, now: int) -> None:
+        """TLP_send_probe: new data if the window allows, whatever cwnd says; else the last segment (RFC 8985 7.3)."""
+        self._probe_at = None
+        window = self.snd_una + self.snd_wnd - self.snd_nxt
+        length = min(self._unsent.length, self.mss, window)
+        if length > 0:
+            self._send_new(length, now)
+        else:
+            self._retransmit(self.board.last, now)
+        self._probe.sent(self.snd_nxt, retransmission=length <= 0)
+        self._restart_timers(now)
+
+    def _retransmission_timeout(self, now: int) -> None:
         """RFC 6298 5.4 to 5.6; gives the connection up after R2 (RFC 9293 3.8.3)."""
         connection = self._connection
-        now = connection.clock.now()
         first = self.board.first
         shut = connection.synchronized and not self.snd_wnd and not connection.orphaned
         if not (shut and connection.heard_since(now - connection.config.max_rto)):
@@ -399,10 +663,14 @@ class Sender:
             connection.timed_out()
             return
         if connection.synchronized:
-            self.recovery.timeout(self.snd_nxt, now, first=self.retries <= 1)
+            self.mtu_probing.timed_out(self.retries)
+            self.recovery.timeout(self.snd_una, self.snd_nxt, now, again=self.retries > 1)
+            connection.ecn.window_reduced()
+            self._probe.end = None
         self.rtt.backoff += 1
-        self._retransmit(first, now)
-        self._start_retransmission_timer(now)
+        if not connection.deferring:
+            self._retransmit(self.board.first, now)
+        self._restart_timers(now)
         self._show()
 
     def _persist_timeout(self) -> None:
@@ -429,6 +697,12 @@ class Sender:
         connection.send_probe()
         self._start_persist_timer(now)
 
+    def cancel(self) -> None:
+        """The connection is gone: leave nothing at the clock."""
+        self.alarm.cancel()
+        if self._pacer is not None:
+            self._pacer.cancel()
+
     # -- path MTU ----------------------------------------------------------------------------------
 
     def change_mss(self, mss: int) -> None:
@@ -438,3 +712,4 @@ class Sender:
         self.congestion.change_mss(mss)
         if smaller and len(self.board):
             self.board.split(mss)
+            self.mtu_probing.forget()

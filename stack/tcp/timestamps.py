@@ -26,6 +26,10 @@ class Timestamps:
         """What our clock shows, unbounded."""
         return now // _TICK + self._offset
 
+    def show(self, value: int, now: int) -> None:
+        """Set our clock."""
+        self._offset = value - now // _TICK
+
     def option(self, now: int) -> bytes:
         """The option for a segment that leaves now, with two NOPs before it."""
         return timestamp_option((now // _TICK + self._offset) & MASK, self.recent & MASK)

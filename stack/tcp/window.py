@@ -55,17 +55,23 @@ class ReceiveWindow:
     def begin(self, rcv_nxt: int) -> None:
         """The first window, which no SYN scales."""
         self._copied_round = _FIRST_ROUND_SEGMENTS * self.mss
-        self.right_edge = rcv_nxt + min(self.limit, _MAX_FIELD)
+        self.right_edge = rcv_nxt + self.first
+
+    @property
+    def first(self) -> int:
+        """The window to offer in a SYN."""
+        return min(self.limit, self._config.window_clamp or self.limit, _MAX_FIELD)
 
     def offer(self, rcv_nxt: int, unread: int) -> int:
         """The right edge to advertise now.
 
         It moves by a full segment or half the buffer at least (RFC 9293 3.8.6.2.2), and never back (SHLD-14).
         """
-        edge = rcv_nxt + max(self.limit - unread, 0)
+        clamp = self._config.window_clamp
+        edge = rcv_nxt + max(min(self.limit, clamp or self.limit) - unread, 0)
         if edge - self.right_edge < min(self.mss, self.limit // 2):
             return self.right_edge
-        return edge
+        return max(min(edge, rcv_nxt + (_MAX_FIELD << self.shift)), self.right_edge)
 
     def field(self, rcv_nxt: int, unread: int) -> int:
         """The window field of a segment that leaves now; moves the right edge."""

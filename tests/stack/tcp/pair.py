@@ -26,6 +26,8 @@ class Line:
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
+    mtu: int = 65535
+    """What is larger vanishes: a black hole."""
 
 
 class BadLink(Link):
@@ -46,7 +48,7 @@ class BadLink(Link):
         packet = bytes(frame)
         self.watch(packet)
         line, chance = self._line, self._chance
-        if chance.random() < line.loss:
+        if chance.random() < line.loss or len(packet) > line.mtu:
             return
         for _ in range(2 if chance.random() < line.duplicate else 1):
             late = (
@@ -109,14 +111,20 @@ class Stream:
     ) -> None:
         self.connection, self.data, self.chunk, self.read = connection, data, chunk, read
         self.sent = 0
-        self.received = b""
+        self._pieces: list[bytes] = []
         self.at_end = False
         connection.notify = self.step
+
+    @property
+    def received(self) -> bytes:
+        """All that has come."""
+        self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
 
     def step(self) -> None:
         connection = self.connection
         while connection.available:
-            self.received += connection.receive(self.read)
+            self._pieces.append(connection.receive(self.read))
         if connection.at_end and not self.at_end:
             self.at_end = True
         while self.sent < len(self.data):

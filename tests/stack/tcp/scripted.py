@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from stack.clock import MILLISECOND
 from stack.config import HostConfig, TcpConfig
 from stack.host import Host
 from stack.link import Frame, Link, Medium, Offload
@@ -17,14 +18,14 @@ from stack.wire.checksum import fold, internet_checksum, ones_sum, pseudo_header
 from stack.wire.icmpv4 import DESTINATION_UNREACHABLE
 from stack.wire.ipv4 import Ipv4Header
 from stack.wire.protocols import ICMP, TCP
-from stack.wire.tcp import ACK, FIN, PSH, RST, SYN, TcpHeader, TcpOptions
+from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, TcpHeader, TcpOptions
 from tests.support import FakeClock
 
 HOST = parse_address("10.0.0.2")
 PEER = parse_address("10.0.0.1")
 PORT, PEER_PORT = 80, 40000
 PEER_ISN = 0xFFFFFF00  # so that every test of some length crosses the wrap of the sequence numbers
-LETTERS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK}
+LETTERS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK, "E": ECE, "W": CWR, "A": AE}
 
 
 class TestLink(Link):
@@ -57,6 +58,7 @@ class Sent:
         body = packet[ip.header_length : ip.total_length]
         assert ip.protocol == TCP
         assert fold(pseudo_header_sum(ip.source, ip.destination, TCP, len(body)) + ones_sum(body)) == 0xFFFF
+        self.codepoint = ip.traffic_class & 3
         header = TcpHeader.parse(body)
         self.raw_sequence = header.sequence
         self.flags = "".join(letter for letter, bit in LETTERS.items() if header.flags & bit)
@@ -103,6 +105,7 @@ class Script:
         ack: int = 1,
         payload: bytes = b"",
         window: int = 65535,
+        codepoint: int = 0,
         **options: Any,
     ) -> None:
         """A segment from the peer; its effects are complete when this returns."""
@@ -120,14 +123,14 @@ class Script:
         length = header.header_length + len(payload)
         total = pseudo_header_sum(PEER, HOST, TCP, length) + ones_sum(header.build()) + ones_sum(payload)
         header.checksum = ~fold(total) & 0xFFFF
-        self._inject(TCP, header.build() + payload)
+        self._inject(TCP, header.build() + payload, codepoint)
 
     def send_icmp_unreachable(self, code: int, quoted: bytes, mtu: int = 0) -> None:
         body = bytes((DESTINATION_UNREACHABLE, code)) + bytes(4) + mtu.to_bytes(2) + quoted[:28]
         self._inject(ICMP, body[:2] + internet_checksum(body).to_bytes(2) + body[4:])
 
-    def _inject(self, protocol: int, body: bytes) -> None:
-        ip = Ipv4Header(PEER, HOST, protocol, total_length=20 + len(body))
+    def _inject(self, protocol: int, body: bytes, codepoint: int = 0) -> None:
+        ip = Ipv4Header(PEER, HOST, protocol, total_length=20 + len(body), traffic_class=codepoint)
         self.link.deliver(Frame(ip.build() + body))
 
     # -- what the host does -----------------------------------------------------------------------------
@@ -159,11 +162,14 @@ class Script:
         self.iss = syn.raw_sequence
         return syn
 
-    def accept(self, window: int = 65535, mss: int = 1460, sack: bool = True, **syn: Any) -> Connection:
-        """A passive open, up to ESTABLISHED."""
+    def accept(
+        self, window: int = 65535, mss: int = 1460, sack: bool = True, rtt: int = 20 * MILLISECOND, **syn: Any
+    ) -> Connection:
+        """A passive open, up to ESTABLISHED; it takes ``rtt`` ns."""
         self.listen()
         self.send("S", 0, 0, window=window, mss=mss, sack_permitted=sack, **syn)
         self.learn_iss()
+        self.after(rtt)
         self.send(".", 1, 1, window=window)
         assert self.listener is not None
         self.connection = self.listener.accept()

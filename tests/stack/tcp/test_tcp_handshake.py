@@ -13,6 +13,7 @@ from tests.stack.tcp.scripted import HOST, PEER, PORT, Script
 # -- opening ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 9293 MUST-67", "RFC 7323 2.2", "RFC 7323 3.2", "RFC 2018 2")
 def test_passive_open_offers_what_the_peer_offered() -> None:
     script = Script(timestamps=True)
     script.listen()
@@ -27,6 +28,7 @@ def test_passive_open_offers_what_the_peer_offered() -> None:
     assert connection.state is State.ESTABLISHED
 
 
+@pytest.mark.shows("RFC 9293 MUST-15", "RFC 7323 2.2", "RFC 7323 3.2", "RFC 2018 2")
 def test_options_that_the_peer_does_not_offer_are_not_used() -> None:
     script = Script(timestamps=True)
     script.listen()
@@ -40,6 +42,7 @@ def test_options_that_the_peer_does_not_offer_are_not_used() -> None:
     assert [segment.length for segment in script.sent()] == [536, 464], "MUST-15: 536 without an MSS option"
 
 
+@pytest.mark.shows("RFC 9293 MUST-14", "RFC 9293 SHLD-5", "RFC 9293 MUST-44")
 def test_active_open() -> None:
     script = Script()
     connection = script.connect()
@@ -51,6 +54,7 @@ def test_active_open() -> None:
     assert connection.state is State.ESTABLISHED
 
 
+@pytest.mark.shows("RFC 7323 2.2", "RFC 9293 REC-1")
 def test_the_window_in_a_syn_is_never_scaled() -> None:
     script = Script()
     connection = script.connected(window=1000, window_scale=7)
@@ -59,6 +63,7 @@ def test_the_window_in_a_syn_is_never_scaled() -> None:
     assert connection.info().tcpi_snd_wnd == 128000
 
 
+@pytest.mark.shows("RFC 9293 MUST-10")
 def test_simultaneous_open() -> None:
     """RFC 9293 3.5, figure 7."""
     script = Script()
@@ -73,6 +78,7 @@ def test_simultaneous_open() -> None:
     assert script.sent()[-1].payload == b"x"
 
 
+@pytest.mark.shows("RFC 9293 MUST-22", "RFC 6298 2.1")
 def test_a_syn_is_retransmitted_with_backoff_and_then_given_up() -> None:
     script = Script(syn_retries=2)
     connection = script.connect()
@@ -161,8 +167,9 @@ def test_a_full_accept_queue_drops_syns_until_there_is_room() -> None:
     assert script.learn_iss().flags == "S."
 
 
+@pytest.mark.shows("RFC 4987 3.2")
 def test_the_syn_queue_is_bounded() -> None:
-    script = Script(syn_backlog=3)
+    script = Script(syn_backlog=3, syn_cookies="off")
     script.listen()
     for port in range(5):
         script.peer_port = 1000 + port
@@ -192,6 +199,7 @@ def test_a_connect_to_a_taken_tuple_is_refused() -> None:
     assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
+@pytest.mark.shows("RFC 9293 MUST-54", "RFC 9293 MUST-47", "RFC 5927 5.2", "RFC 1122 3.2.2.1-3")
 def test_icmp_port_unreachable_ends_an_attempt_but_not_a_connection() -> None:
     script = Script()
     connection = script.connect()
@@ -209,6 +217,7 @@ def test_icmp_port_unreachable_ends_an_attempt_but_not_a_connection() -> None:
     assert connection.soft_error == errno.ECONNREFUSED
 
 
+@pytest.mark.shows("RFC 5927 4.1")
 def test_an_icmp_error_with_a_guessed_sequence_number_is_ignored() -> None:
     """RFC 5927 4.1."""
     script = Script()
@@ -224,6 +233,7 @@ def test_an_icmp_error_with_a_guessed_sequence_number_is_ignored() -> None:
 # -- closing ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 9293 MUST-13")
 def test_active_close_passes_fin_wait_and_time_wait() -> None:
     """RFC 9293 3.6, figure 12."""
     script = Script()
@@ -309,6 +319,7 @@ def test_a_fin_that_overtakes_data_waits_for_them() -> None:
     assert connection.state is State.CLOSE_WAIT
 
 
+@pytest.mark.shows("RFC 2525 2.15")
 def test_the_fin_travels_with_the_last_data_and_is_retransmitted() -> None:
     script = Script()
     connection = script.accept()
@@ -319,6 +330,7 @@ def test_the_fin_travels_with_the_last_data_and_is_retransmitted() -> None:
     script.expect(("FP.", 1, 10, 1))
 
 
+@pytest.mark.shows("RFC 9293 MAY-1", "RFC 9293 SHLD-3", "RFC 2525 2.16")
 def test_data_after_close_is_reset() -> None:
     """RFC 1122 4.2.2.13: the application will never read it."""
     script = Script()
@@ -326,10 +338,11 @@ def test_data_after_close_is_reset() -> None:
     connection.close()
     script.expect(("F.", 1, 0, 1))
     script.send("P.", 1, 2, b"too late")
-    assert [segment.flags for segment in script.sent()] == ["R."]
+    assert [(segment.flags, segment.sequence) for segment in script.sent()] == [("R", 2)]
     assert connection.state is State.CLOSED
 
 
+@pytest.mark.shows("RFC 9293 SHLD-3", "RFC 2525 2.17")
 def test_closing_with_unread_data_is_a_reset() -> None:
     """RFC 2525 2.17."""
     script = Script()
@@ -351,6 +364,7 @@ def test_fin_wait_2_of_a_closed_socket_ends() -> None:
     assert connection.state is State.CLOSED
 
 
+@pytest.mark.shows("RFC 9293 MAY-2", "RFC 6191 2")
 def test_a_new_syn_reopens_a_connection_in_time_wait() -> None:
     """RFC 1122 4.2.2.13."""
     script = Script()
@@ -451,6 +465,7 @@ def test_time_wait_connections_are_bounded() -> None:
 # -- resets and attacks ----------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 5961 3.2", "RFC 9293 MUST-12")
 def test_only_the_exact_sequence_number_resets() -> None:
     """RFC 5961 3.2."""
     script = Script()
@@ -465,6 +480,7 @@ def test_only_the_exact_sequence_number_resets() -> None:
     assert connection.take_error() == errno.ECONNRESET
 
 
+@pytest.mark.shows("RFC 5961 4.2", "RFC 9293 MAY-12")
 def test_a_syn_in_a_connection_is_challenged() -> None:
     """RFC 5961 4.2."""
     script = Script()
@@ -478,6 +494,7 @@ def test_a_syn_in_a_connection_is_challenged() -> None:
     assert connection.state is State.ESTABLISHED
 
 
+@pytest.mark.shows("RFC 5961 7")
 def test_challenges_are_limited() -> None:
     """RFC 5961 7."""
     script = Script(challenge_acks=10, invalid_ack_interval=0)
@@ -500,6 +517,7 @@ def test_an_ack_of_what_was_never_sent_is_challenged_and_dropped() -> None:
     assert connection.available == 0
 
 
+@pytest.mark.shows("RFC 5961 5.2", "RFC 9293 MAY-12")
 def test_an_ack_from_before_the_largest_window_is_dropped() -> None:
     """RFC 5961 5.2."""
     script = Script()
@@ -513,6 +531,7 @@ def test_an_ack_from_before_the_largest_window_is_dropped() -> None:
     assert connection.available == 0
 
 
+@pytest.mark.shows("RFC 1337 3")
 def test_reset_does_not_assassinate_time_wait() -> None:
     """RFC 1337."""
     script = Script()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.ranges import RangeSet
 from stack.tcp.reassembly import Reassembly
-from stack.tcp.scoreboard import Scoreboard, SentSegment
+from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
 from stack.tcp.sequence import widen
 from stack.wire.tcp import ACK, FIN
 
@@ -64,6 +65,7 @@ def test_one_byte_writes_do_not_cost_an_object_each() -> None:
     assert len(queue._pieces) == 1
 
 
+@pytest.mark.shows("RFC 9293 SHLD-31")
 @given(st.binary(min_size=1, max_size=120), st.data())
 def test_reassembly_restores_the_stream_from_any_pieces(stream: bytes, data: st.DataObject) -> None:
     queue = Reassembly(limit=1000)
@@ -92,6 +94,7 @@ def test_reassembly_restores_the_stream_from_any_pieces(stream: bytes, data: st.
     assert out == stream
 
 
+@pytest.mark.shows("RFC 2018 4-1")
 def test_sack_blocks_are_merged_and_the_most_recent_comes_first() -> None:
     queue = Reassembly(limit=100)
     for start in (10, 30, 50, 70, 90):
@@ -123,12 +126,13 @@ class _Model:
         )
 
 
+@pytest.mark.shows("RFC 6675 3", "RFC 2018 5")
 @given(st.data())
 def test_the_scoreboard_counts_as_a_model_does(data: st.DataObject) -> None:
     board, model = Scoreboard(), _Model()
     segments: list[tuple[int, int]] = []
     for _ in range(data.draw(st.integers(1, 30))):
-        step = data.draw(st.sampled_from(("send", "ack", "sack", "lose", "again")))
+        step = data.draw(st.sampled_from(("send", "ack", "sack", "lose", "lose one", "find", "again")))
         if step == "send":
             size = data.draw(st.integers(1, 5))
             board.append(SentSegment(model.nxt, model.nxt + size, b"x" * size, ACK, 0))
@@ -136,15 +140,19 @@ def test_the_scoreboard_counts_as_a_model_does(data: st.DataObject) -> None:
             model.nxt += size
         elif step == "ack":
             model.una = data.draw(st.integers(model.una, model.nxt))
-            board.acknowledge(model.una)
+            board.acknowledge(model.una, Delivery())
         elif step == "sack":
             start = data.draw(st.integers(0, model.nxt))
             end = data.draw(st.integers(start, model.nxt))
-            board.select_acknowledge(((start, end),), model.una, model.nxt)
+            board.select_acknowledge(((start, end),), model.una, model.nxt, Delivery())
             if model.una <= start < end:
                 model.sacked |= set(range(start, end))
         elif step == "lose":
             board.mark_lost_below(data.draw(st.integers(model.una, model.nxt)), model.una)
+        elif step == "lose one" and len(board):
+            board.lose(board.first)
+        elif step == "find":
+            board.find_all()
         elif (lost := board.next_lost()) is not None:
             board.mark_retransmitted(lost, 0)
         alive = board._segments[board._head :]

@@ -22,6 +22,7 @@ MSS = 1460
 # -- sending ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 9293 SHLD-28", "RFC 6928 2", "RFC 2525 2.1", "RFC 2525 2.3")
 def test_the_first_flight_is_ten_segments() -> None:
     """RFC 6928."""
     script = Script()
@@ -32,6 +33,7 @@ def test_the_first_flight_is_ten_segments() -> None:
     assert [segment.flags for segment in flight] == ["."] * 10
 
 
+@pytest.mark.shows("RFC 5681 3.1-1")
 def test_each_acknowledged_segment_opens_the_window_by_one_more() -> None:
     script = Script()
     connection = script.accept(window=65535, window_scale=7)
@@ -42,6 +44,7 @@ def test_each_acknowledged_segment_opens_the_window_by_one_more() -> None:
     assert len(script.sent()) == 4
 
 
+@pytest.mark.shows("RFC 9293 MUST-16", "RFC 7323 3.2", "RFC 2525 2.18", "RFC 7323 A")
 def test_full_segments_are_full_with_timestamps_too() -> None:
     """The MSS option does not count options (RFC 6691), and Nagle must know."""
     script = Script(timestamps=True)
@@ -61,6 +64,7 @@ def test_nothing_beyond_the_peers_window() -> None:
     assert sum(segment.length for segment in script.sent()) == 2 * MSS
 
 
+@pytest.mark.shows("RFC 9293 SHLD-7", "RFC 9293 MAY-16", "RFC 9293 SHLD-27", "RFC 9293 MUST-60")
 def test_nagle_holds_a_small_segment_while_a_small_one_is_out() -> None:
     """RFC 9293 3.7.4, in Minshall's form as in Linux."""
     script = Script()
@@ -74,6 +78,7 @@ def test_nagle_holds_a_small_segment_while_a_small_one_is_out() -> None:
     script.expect(("P.", 2, 2, 1))
 
 
+@pytest.mark.shows("RFC 9293 MUST-17")
 def test_nodelay_switches_nagle_off() -> None:
     script = Script(nodelay=True)
     connection = script.accept()
@@ -91,6 +96,7 @@ def test_a_full_segment_is_never_held_back() -> None:
     assert [segment.length for segment in flight] == [1, MSS]
 
 
+@pytest.mark.shows("RFC 9293 MUST-61", "RFC 9293 MUST-60")
 def test_push_is_set_where_the_buffer_ends() -> None:
     script = Script()
     connection = script.accept()
@@ -107,6 +113,7 @@ def test_the_send_buffer_is_bounded() -> None:
     assert connection.space == MSS
 
 
+@pytest.mark.shows("RFC 5681 4.1")
 def test_idle_connections_start_slowly_again() -> None:
     """RFC 5681 4.1."""
     script = Script()
@@ -136,6 +143,7 @@ def test_a_window_that_is_not_used_does_not_grow() -> None:
 # -- receiving -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 9293 SHLD-19", "RFC 9293 MUST-58", "RFC 5681 4.2-1", "RFC 2525 2.13")
 def test_every_second_full_segment_is_acknowledged() -> None:
     """RFC 5681 4.2."""
     script = Script()
@@ -146,6 +154,7 @@ def test_every_second_full_segment_is_acknowledged() -> None:
     script.expect((".", 1, 0, 1 + 2 * MSS))
 
 
+@pytest.mark.shows("RFC 9293 SHLD-18", "RFC 9293 MUST-40", "RFC 5681 4.2-2")
 def test_a_lone_segment_is_acknowledged_after_the_delay() -> None:
     script = Script(delayed_ack=40 * MILLISECOND)
     script.accept()
@@ -156,6 +165,7 @@ def test_a_lone_segment_is_acknowledged_after_the_delay() -> None:
     script.expect((".", 1, 0, 2))
 
 
+@pytest.mark.shows("RFC 9293 MUST-58")
 def test_an_ack_travels_with_data() -> None:
     script = Script()
     connection = script.accept()
@@ -173,6 +183,16 @@ def test_the_first_segments_of_a_connection_are_acknowledged_at_once() -> None:
     script.expect((".", 1, 0, 2))
 
 
+@pytest.mark.shows(
+    "RFC 9293 MAY-13",
+    "RFC 9293 SHLD-31",
+    "RFC 9293 MUST-59",
+    "RFC 5681 4.2-3",
+    "RFC 2018 3",
+    "RFC 2018 4-1",
+    "RFC 2018 4-2",
+    "RFC 2525 2.5",
+)
 def test_out_of_order_data_are_acknowledged_at_once_and_sacked() -> None:
     """RFC 5681 4.2, RFC 2018 4: merged, the most recent first."""
     script = Script()
@@ -200,6 +220,7 @@ def test_no_sack_blocks_without_sack_permitted() -> None:
     assert ack.sack == []
 
 
+@pytest.mark.shows("RFC 2525 2.13")
 def test_a_super_segment_does_not_stretch_the_acks_that_follow() -> None:
     """Receive offload may join segments; they are still acknowledged by twos."""
     script = Script()
@@ -211,6 +232,7 @@ def test_a_super_segment_does_not_stretch_the_acks_that_follow() -> None:
     assert len(script.sent()) == 10
 
 
+@pytest.mark.shows("RFC 2018 4-2", "RFC 5681 4.2-3")
 def test_a_hole_is_reported_though_there_are_data_to_send() -> None:
     """RFC 2018 4: SACK blocks need an ACK of their own where a full segment has no room for them."""
     script = Script()
@@ -240,6 +262,7 @@ def test_what_overlaps_counts_once() -> None:
     assert connection.receive(100) == b"abcdef"
 
 
+@pytest.mark.shows("RFC 9293 MAY-8")
 def test_only_what_was_offered_is_taken() -> None:
     script = Script(receive_buffer=4096, moderate_receive_buffer=False)
     connection = script.accept()
@@ -249,6 +272,7 @@ def test_only_what_was_offered_is_taken() -> None:
     assert script.sent()[-1].window == 0
 
 
+@pytest.mark.shows("RFC 9293 MUST-39")
 def test_the_window_reopens_by_a_full_segment_at_least() -> None:
     """Receiver's silly-window avoidance, RFC 9293 3.8.6.2.2."""
     script = Script(receive_buffer=8000, moderate_receive_buffer=False)
@@ -263,6 +287,7 @@ def test_the_window_reopens_by_a_full_segment_at_least() -> None:
     assert update.window == 2000
 
 
+@pytest.mark.shows("RFC 9293 REC-1")
 def test_the_receive_buffer_grows_with_the_flow() -> None:
     """Dynamic right-sizing: a window that stays at 64 KiB caps a fast path."""
     script = Script(timestamps=True)
@@ -280,6 +305,7 @@ def test_the_receive_buffer_grows_with_the_flow() -> None:
     assert script.sent()[-1].window << 7 > 1 << 20
 
 
+@pytest.mark.shows("RFC 7323 5.3")
 def test_an_old_timestamp_is_rejected() -> None:
     """PAWS, RFC 7323 5."""
     script = Script(timestamps=True)
@@ -290,6 +316,7 @@ def test_an_old_timestamp_is_rejected() -> None:
     assert script.host.counters["tcp.paws"] == 1
 
 
+@pytest.mark.shows("RFC 7323 4.3")
 def test_an_overtaken_ack_does_not_turn_the_clock_back() -> None:
     """RFC 7323 4.3: TS.Recent never goes back, or PAWS would let old duplicates in."""
     script = Script(timestamps=True)
@@ -348,6 +375,7 @@ def _ack(script: Script, ack: int, *blocks: tuple[int, int]) -> None:
     script.send(".", 1, ack, **({"sack": wide} if wide else {}))
 
 
+@pytest.mark.shows("RFC 5681 3.2-1", "RFC 6675 4", "RFC 6675 5", "RFC 2018 5", "RFC 5681 4.3", "RFC 9438 4.6")
 def test_three_sacked_segments_bring_the_lost_one_back() -> None:
     """RFC 6675: fast retransmit; CUBIC keeps seven tenths of the window."""
     script = Script()
@@ -364,6 +392,7 @@ def test_three_sacked_segments_bring_the_lost_one_back() -> None:
     assert connection.sender.congestion.cwnd == 7 * MSS
 
 
+@pytest.mark.shows("RFC 6675 5", "RFC 8985 6.2-1")
 def test_several_holes_are_filled_without_a_timeout() -> None:
     script = Script()
     connection = _fly(script, 30)
@@ -375,27 +404,181 @@ def test_several_holes_are_filled_without_a_timeout() -> None:
     assert connection.info().tcpi_total_retrans == 3
 
 
-def test_the_end_of_a_flight_is_rescued_once() -> None:
-    """RFC 6675 4, NextSeg rule 4: with nothing new to send, the last segment goes again, once per recovery."""
+@pytest.mark.shows("RFC 8985 7.2", "RFC 8985 7.3", "RFC 8985 8")
+def test_the_lost_end_of_a_flight_is_probed_before_the_timer_has_to() -> None:
+    """RFC 8985 7: after two round trips the last segment goes again, and its SACK shows what is missing before it."""
+    script = Script()
+    connection = _fly(script, 10)
+    _ack(script, 1 + 7 * MSS)
+    script.after(30 * MILLISECOND)
+    script.expect_nothing()
+    script.after(20 * MILLISECOND)
+    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
+    script.after(20 * MILLISECOND)
+    _ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    script.expect((".", 1 + 7 * MSS, MSS, 1))
+    assert connection.sender.recovery.phase is Phase.RECOVERY
+    _ack(script, 1 + 8 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    script.expect((".", 1 + 8 * MSS, MSS, 1))
+
+
+@pytest.mark.shows("RFC 8985 7.4.2")
+def test_a_probe_that_repaired_a_loss_halves_the_window() -> None:
+    """RFC 8985 7.4.2: the ACK goes beyond the probe, so the original was lost, and that was congestion."""
+    script = Script(congestion="reno")
+    connection = _fly(script, 10)
+    _ack(script, 1 + 9 * MSS)
+    cwnd = connection.sender.congestion.cwnd
+    script.after(250 * MILLISECOND)
+    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
+    connection.send(bytes(MSS))
+    script.after(20 * MILLISECOND)
+    _ack(script, 1 + 11 * MSS)
+    assert connection.sender.congestion.cwnd < cwnd
+
+
+@pytest.mark.shows("RFC 8985 7.4.2")
+def test_a_probe_that_was_needless_costs_nothing() -> None:
+    """A D-SACK for the probe: the original had arrived."""
+    script = Script()
+    connection = _fly(script, 10)
+    _ack(script, 1 + 9 * MSS)
+    cwnd = connection.sender.congestion.cwnd
+    script.after(250 * MILLISECOND)
+    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
+    script.after(20 * MILLISECOND)
+    _ack(script, 1 + 10 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    assert connection.sender.congestion.cwnd >= cwnd
+    assert connection.sender.recovery.phase is Phase.OPEN
+
+
+@pytest.mark.shows("RFC 8985 6.2-2")
+def test_a_little_reordering_is_waited_for() -> None:
+    """RFC 8985 6.2: a quarter of the round trip, before anything is taken for lost."""
     script = Script()
     _fly(script, 10)
-    for last in (4, 5, 6, 7, 8, 9):
-        _ack(script, 1, (1 + 3 * MSS, 1 + last * MSS))
-    assert [segment.sequence for segment in script.sent()] == [1, 1 + MSS, 1 + 2 * MSS, 1 + 9 * MSS]
+    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    script.after(4 * MILLISECOND)
+    script.expect_nothing()
+    script.after(2 * MILLISECOND)
+    script.expect((".", 1, MSS, 1))
 
 
+@pytest.mark.shows("RFC 8985 6.2-3", "RFC 8985 6.1")
+def test_a_lost_retransmission_is_found_without_the_timer() -> None:
+    """RFC 8985 2: what was sent after the retransmission has arrived, and it has not."""
+    script = Script()
+    _fly(script, 30)
+    for last in (2, 3, 4):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    assert 1 in [segment.sequence for segment in script.sent()]
+    script.after(5 * MILLISECOND)
+    for last in range(5, 11):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    newest = script.sent()[-1].sequence
+    assert newest > 10 * MSS, "new data after the retransmission"
+    script.after(25 * MILLISECOND)
+    _ack(script, 1, (1 + MSS, newest + MSS))
+    assert script.sent()[0].sequence == 1
+
+
+@pytest.mark.shows("RFC 2883 5", "RFC 9438 4.9")
+def test_a_reduction_for_nothing_is_undone_by_dsack() -> None:
+    """RFC 3708: every retransmission was reported as needless."""
+    script = Script()
+    connection = _fly(script, 10)
+    cwnd = connection.sender.congestion.cwnd
+    for last in (2, 3, 4):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    script.expect((".", 1, MSS, 1))
+    _ack(script, 1 + 6 * MSS)
+    assert connection.sender.congestion.cwnd < cwnd
+    _ack(script, 1 + 10 * MSS, (1, 1 + MSS))
+    assert connection.sender.congestion.cwnd >= cwnd
+    assert connection.sender.recovery.undone == 1
+
+
+@pytest.mark.shows("RFC 3522 3.2", "RFC 4015 3.4")
+def test_a_spurious_timeout_is_found_out_by_timestamps() -> None:
+    """Eifel (RFC 3522, RFC 4015): the ACK echoes the timestamp of the original."""
+    script = Script(timestamps=True)
+    connection = script.accept(timestamp=1)
+    connection.send(bytes(10 * 1448))
+    originals = script.sent()
+    script.after(500 * MILLISECOND)
+    script.sent()
+    assert connection.sender.recovery.phase is Phase.LOSS
+    script.send(".", 1, 1 + 1448, timestamp=2, timestamp_echo=originals[0].options.timestamp)
+    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.congestion.cwnd >= 10 * 1448
+    script.expect_nothing()
+
+
+@pytest.mark.shows("RFC 5682 3.1", "RFC 5682 4", "RFC 4015 3.4")
+def test_a_spurious_timeout_is_found_out_without_timestamps() -> None:
+    """F-RTO with SACK (RFC 5682 3.1): after the timeout new data are tried, and what was sent only once arrives."""
+    script = Script()
+    connection = _fly(script, 10)
+    script.after(500 * MILLISECOND)
+    script.sent()
+    connection.send(bytes(5 * MSS))
+    script.sent()
+    script.send(".", 1, 1 + MSS)
+    assert next(segment.sequence for segment in script.sent()) == 1 + 10 * MSS, (
+        "new data, not the second segment"
+    )
+    script.send(".", 1, 1 + 2 * MSS)
+    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.congestion.cwnd >= 10 * MSS
+
+
+@pytest.mark.shows("RFC 6937 3")
+def test_the_rate_is_reduced_in_proportion() -> None:
+    """PRR, RFC 6937: in recovery about seven segments leave for ten that arrive, spread over the round trip."""
+    script = Script()
+    connection = script.accept()
+    connection.sender.congestion.cwnd = 20 * MSS
+    connection.send(bytes(100 * MSS))
+    script.sent()
+    script.after(20 * MILLISECOND)
+    sent = []
+    for last in range(2, 21):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        sent.append(len(script.sent()))
+    assert sum(sent) in (14, 15)
+    assert max(sent[3:]) <= 1, "never a burst"
+
+
+@pytest.mark.shows("RFC 2883 4.1")
+def test_what_arrives_twice_is_reported() -> None:
+    """RFC 2883 4: the first block is the duplicate, below the ACK or within the second block."""
+    script = Script()
+    script.accept()
+    script.send(".", 1, 1, bytes(1000))
+    script.send(".", 1, 1, bytes(1000))
+    assert script.sent()[-1].sack == [(1, 1001)]
+    script.send(".", 2001, 1, bytes(1000))
+    script.send(".", 2001, 1, bytes(1000))
+    assert script.sent()[-1].sack == [(2001, 3001), (2001, 3001)]
+    script.send(".", 1001, 1, bytes(1000))
+    assert script.sent()[-1].sack == []
+
+
+@pytest.mark.shows("RFC 3042 2")
 def test_limited_transmit_sends_new_data_on_the_first_duplicates() -> None:
     """RFC 3042."""
     script = Script()
     connection = script.accept()
     connection.send(bytes(20 * MSS))
     script.sent()
+    script.after(20 * MILLISECOND)
     _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
     script.expect((".", 1 + 10 * MSS, MSS, 1))
     _ack(script, 1, (1 + MSS, 1 + 3 * MSS))
     script.expect((".", 1 + 11 * MSS, MSS, 1))
 
 
+@pytest.mark.shows("RFC 6582 3.2-1", "RFC 6582 3.2-2", "RFC 5681 3.2-1", "RFC 5681 3.2-2", "RFC 2525 2.8")
 def test_new_reno_without_sack() -> None:
     """RFC 6582: a partial ACK brings the next hole back at once."""
     script = Script(congestion="reno")
@@ -411,6 +594,7 @@ def test_new_reno_without_sack() -> None:
     assert connection.sender.congestion.cwnd == 5 * MSS
 
 
+@pytest.mark.shows("RFC 6582 3.2-3")
 def test_duplicates_of_our_own_making_begin_no_recovery() -> None:
     """RFC 6582 3.2: only an ACK that covers more than ``recover`` makes duplicates count again."""
     script = Script(congestion="reno")
@@ -422,10 +606,11 @@ def test_duplicates_of_our_own_making_begin_no_recovery() -> None:
     ssthresh = connection.sender.congestion.ssthresh
     for _ in range(3):
         script.send(".", 1, 1 + 10 * MSS)
-    assert connection.sender.recovery.phase is Phase.OPEN
+    assert connection.sender.recovery.phase is Phase.DISORDER
     assert connection.sender.congestion.ssthresh == ssthresh
 
 
+@pytest.mark.shows("RFC 9293 MUST-18", "RFC 6298 3")
 def test_a_path_that_became_slower_than_the_timeout_is_learnt() -> None:
     """Karn's rule: the backoff stays until a segment that was sent once has been acknowledged (RFC 6298 5)."""
     pair = Pair(1, Line(delay=5 * MILLISECOND), Line(delay=5 * MILLISECOND), timestamps=False)
@@ -440,6 +625,7 @@ def test_a_path_that_became_slower_than_the_timeout_is_learnt() -> None:
     assert client.connection.sender.rtt.srtt > 700 * MILLISECOND
 
 
+@pytest.mark.shows("RFC 6298 5.7")
 def test_the_rto_is_three_seconds_after_a_lost_syn() -> None:
     """RFC 6298 5.7."""
     script = Script()
@@ -450,9 +636,17 @@ def test_the_rto_is_three_seconds_after_a_lost_syn() -> None:
     assert script.connection.info().tcpi_rto == 3_000_000
 
 
+@pytest.mark.shows(
+    "RFC 9293 MUST-19",
+    "RFC 6298 5.4-5.6",
+    "RFC 5681 3.1-3",
+    "RFC 2525 2.10",
+    "RFC 2525 2.14",
+    "RFC 2525 2.2",
+)
 def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
     """RFC 6298 5.4 to 5.6."""
-    script = Script()
+    script = Script(tail_loss_probe=False, mtu_probing="off")
     connection = _fly(script)
     script.sent()
     sent_at = []
@@ -470,6 +664,7 @@ def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
     assert connection.sender.recovery.phase is Phase.LOSS
 
 
+@pytest.mark.shows("RFC 9293 MUST-19", "RFC 2525 2.2")
 def test_after_a_timeout_slow_start_sends_the_rest_again() -> None:
     script = Script()
     connection = _fly(script)
@@ -481,6 +676,7 @@ def test_after_a_timeout_slow_start_sends_the_rest_again() -> None:
     assert connection.sender.recovery.phase is Phase.OPEN
 
 
+@pytest.mark.shows("RFC 2018 8", "RFC 6675 5.1")
 def test_reneging_is_survived() -> None:
     """RFC 2018 8: what was SACKed may be taken back; the retransmission timer sends it again."""
     script = Script()
@@ -493,6 +689,7 @@ def test_reneging_is_survived() -> None:
     assert connection.info().tcpi_sacked == 0
 
 
+@pytest.mark.shows("RFC 9293 MUST-18", "RFC 6298 3")
 def test_karns_rule_keeps_retransmissions_out_of_the_rtt() -> None:
     script = Script()
     connection = _fly(script)
@@ -502,6 +699,7 @@ def test_karns_rule_keeps_retransmissions_out_of_the_rtt() -> None:
     assert connection.sender.rtt.srtt == srtt
 
 
+@pytest.mark.shows("RFC 7323 4.1")
 def test_timestamps_tell_the_rtt_of_a_retransmission() -> None:
     """RFC 7323 4.1."""
     script = Script(timestamps=True)
@@ -515,6 +713,7 @@ def test_timestamps_tell_the_rtt_of_a_retransmission() -> None:
     assert connection.sender.rtt.latest < 200 * MILLISECOND
 
 
+@pytest.mark.shows("RFC 9293 MUST-12")
 def test_a_dead_peer_is_given_up() -> None:
     """R2 of RFC 9293 3.8.3."""
     script = Script(retries=3)
@@ -526,6 +725,7 @@ def test_a_dead_peer_is_given_up() -> None:
     assert script.clock.pending == 0
 
 
+@pytest.mark.shows("RFC 9293 MUST-21", "RFC 5482 3.1")
 def test_the_user_timeout_is_kept() -> None:
     """RFC 5482."""
     script = Script(user_timeout=5 * SECOND)
@@ -539,6 +739,7 @@ def test_the_user_timeout_is_kept() -> None:
 # -- zero window, keep-alive -----------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 9293 MUST-35", "RFC 9293 MUST-36", "RFC 9293 MUST-37", "RFC 2525 2.12")
 def test_a_shut_window_is_probed_for_ever_while_the_peer_answers() -> None:
     """RFC 9293 3.8.6.1, MUST-35 to MUST-37."""
     script = Script(retries=3)
@@ -571,6 +772,7 @@ def test_a_shut_window_of_a_dead_peer_is_given_up() -> None:
     assert connection.take_error() == errno.ETIMEDOUT
 
 
+@pytest.mark.shows("RFC 9293 MUST-38")
 def test_a_window_too_small_to_be_worth_a_segment_is_used_after_a_while() -> None:
     """Sender's silly-window avoidance and its override, RFC 9293 3.8.6.2.1."""
     script = Script()
@@ -586,6 +788,7 @@ def test_a_window_too_small_to_be_worth_a_segment_is_used_after_a_while() -> Non
     assert script.sent()[0].length == 100
 
 
+@pytest.mark.shows("RFC 9293 MUST-34", "RFC 9293 SHLD-17")
 def test_a_peer_that_shrinks_its_window_over_data_in_flight_does_not_kill_the_connection() -> None:
     """RFC 9293 3.8.6, MUST-34 and SHLD-17."""
     script = Script(retries=3)
@@ -603,6 +806,14 @@ def test_a_peer_that_shrinks_its_window_over_data_in_flight_does_not_kill_the_co
     assert connection.info().tcpi_unacked == 0
 
 
+@pytest.mark.shows(
+    "RFC 9293 MAY-5",
+    "RFC 9293 MUST-24",
+    "RFC 9293 MUST-26",
+    "RFC 9293 MUST-27",
+    "RFC 9293 MUST-29",
+    "RFC 9293 SHLD-12",
+)
 def test_keepalive_probes_an_idle_connection_and_gives_up() -> None:
     """RFC 9293 3.8.4."""
     script = Script(
@@ -629,6 +840,7 @@ def test_a_keepalive_probe_is_answered() -> None:
     script.expect((".", 1, 0, 1))
 
 
+@pytest.mark.shows("RFC 9293 SHLD-30")
 def test_probes_of_a_shut_window_back_off_though_they_are_answered() -> None:
     """RFC 9293 3.8.6.1, SHLD-30."""
     script = Script()
@@ -664,6 +876,7 @@ def test_a_shut_window_does_not_hold_a_connection_that_nobody_owns() -> None:
     assert connection.state is State.CLOSED
 
 
+@pytest.mark.shows("RFC 9293 MUST-21", "RFC 5482 3.1")
 @pytest.mark.parametrize("shut", [False, True])
 def test_the_user_timeout_is_exact(shut: bool) -> None:
     """RFC 5482: with data out, and with a window that a dead peer had shut."""
@@ -725,6 +938,7 @@ def test_shutting_the_reading_half_opens_the_window() -> None:
 # -- path MTU --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("RFC 1191 6.4", "RFC 9293 MUST-16")
 def test_packet_too_big_cuts_what_is_out_and_sends_it_again() -> None:
     """RFC 1191 6.4; the window is not reduced."""
     script = Script()
@@ -739,6 +953,7 @@ def test_packet_too_big_cuts_what_is_out_and_sends_it_again() -> None:
     assert connection.sender.recovery.phase is Phase.OPEN
 
 
+@pytest.mark.shows("RFC 5927 4.1")
 def test_packet_too_big_about_a_guessed_segment_is_ignored() -> None:
     script = Script()
     connection = script.accept()
