@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket as bsd
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from stack.errors import os_error
 from stack.link import Buffer
 from stack.sockets.address import Address
 from stack.sockets.options import Value
-from stack.sockets.socket import Socket
+from stack.sockets.poll import POLLERR, POLLIN, POLLOUT
+from stack.sockets.socket import FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, Control, Socket
 from stack.sockets.stream import StreamSocket
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from stack.tcp.info import TcpInfo
 
 T = TypeVar("T")
+
+_AT_ONCE: Final = MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE
 
 
 class AsyncSocket:
@@ -44,9 +48,10 @@ class AsyncSocket:
         return f"<AsyncSocket {self.socket.host.name} {self.socket.fileno()}>"
 
     def _changed(self) -> None:
-        if self._readers and self.socket.readable:
+        cause = self.socket.cause
+        if self._readers and cause & (POLLIN | POLLERR):
             _wake(self._readers)
-        if self._writers and self.socket.writable:
+        if self._writers and cause & (POLLOUT | POLLERR):
             _wake(self._writers)
 
     # --- opening
@@ -74,8 +79,27 @@ class AsyncSocket:
     # --- data
 
     async def recv(self, limit: int, flags: int = 0) -> bytes:
-        """At least one and up to ``limit`` bytes, or ``b""`` at the end of the stream; or one datagram."""
-        return await _retry(lambda: self.socket.recv(limit, flags), self._readers)
+        """Up to ``limit`` bytes, or ``b""`` at the end of the stream; or one datagram.
+
+        Of a stream at least one byte, or SO_RCVLOWAT, or with MSG_WAITALL all; fewer at its end, before urgent
+        data, and if there is an error, which is then raised by the next call. Cancelled while it waits for more
+        than the first, it has lost what it had. With MSG_DONTWAIT or MSG_OOB it does not wait: BlockingIOError.
+        """
+        socket = self.socket
+        if flags & _AT_ONCE:
+            return socket.recv(limit, flags)
+        if not isinstance(socket, StreamSocket):
+            return await _retry(lambda: socket.recv(limit, flags), self._readers)
+        target = socket.receive_target(limit, flags)
+        if flags & MSG_PEEK:
+            return await _retry(lambda: _peek(socket, limit, target, flags), self._readers)
+        data = await _retry(lambda: socket.recv(limit, flags), self._readers)
+        while data and len(data) < target:
+            more = await _retry(partial(_continue, socket, limit - len(data)), self._readers)
+            if not more:
+                break
+            data += more
+        return data
 
     async def recv_exactly(self, count: int) -> bytes:
         """``count`` bytes of a stream; when cancelled, what was read so far is lost.
@@ -92,11 +116,32 @@ class AsyncSocket:
 
     async def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """The next datagram and where it came from; what is beyond ``limit`` bytes is lost."""
+        if flags & _AT_ONCE:
+            return self.socket.recvfrom(limit, flags)
         return await _retry(lambda: self.socket.recvfrom(limit, flags), self._readers)
+
+    async def recvmsg(
+        self, limit: int, ancillary_limit: int = 0, flags: int = 0
+    ) -> tuple[bytes, list[Control], int, Address | None]:
+        """As :meth:`Socket.recvmsg <stack.sockets.socket.Socket.recvmsg>`; the error queue is not waited for."""
+        if flags & _AT_ONCE:
+            return self.socket.recvmsg(limit, ancillary_limit, flags)
+        return await _retry(lambda: self.socket.recvmsg(limit, ancillary_limit, flags), self._readers)
+
+    async def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancillary: Iterable[Control] = (),
+        flags: int = 0,
+        address: Address | None = None,
+    ) -> int:
+        """Send what is in ``buffers`` as one; returns how many bytes were taken."""
+        data, control = list(buffers), list(ancillary)
+        return await self._sending(lambda: self.socket.sendmsg(data, control, flags, address), flags)
 
     async def send(self, data: Buffer, flags: int = 0) -> int:
         """Queue at least one byte of ``data``, or send it as a datagram; returns how many bytes went."""
-        return await _retry(lambda: self.socket.send(data, flags), self._writers)
+        return await self._sending(lambda: self.socket.send(data, flags), flags)
 
     async def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Queue all of ``data``. When cancelled, or when it fails, nobody knows how much of it was queued."""
@@ -106,7 +151,10 @@ class AsyncSocket:
 
     async def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """Send one datagram to ``address``; returns its length."""
-        return await _retry(lambda: self.socket.sendto(data, address, flags), self._writers)
+        return await self._sending(lambda: self.socket.sendto(data, address, flags), flags)
+
+    async def _sending(self, call: Callable[[], int], flags: int) -> int:
+        return call() if flags & MSG_DONTWAIT else await _retry(call, self._writers)
 
     # --- closing
 
@@ -173,6 +221,21 @@ class AsyncSocket:
         if not isinstance(self.socket, StreamSocket):
             raise os_error(errno.EOPNOTSUPP)
         return self.socket.info()
+
+
+def _peek(socket: StreamSocket, limit: int, target: int, flags: int) -> bytes:
+    """What can be read, once there is enough of it, or there will not be more."""
+    data = socket.recv(limit, flags)
+    if 0 < len(data) < target and not socket.interrupted:
+        raise os_error(errno.EAGAIN)
+    return data
+
+
+def _continue(socket: StreamSocket, limit: int) -> bytes:
+    """More for somebody who has some; nothing if there will not be any."""
+    if not socket.ioctl(FIONREAD) and socket.interrupted:
+        return b""
+    return socket.recv(limit)
 
 
 def _wake(waiters: list[asyncio.Future[None]]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stack.errors import os_error
 from stack.link import Buffer
 from stack.sockets.address import Address, SocketAddress
+from stack.sockets.error_queue import ExtendedError
 from stack.sockets.message import MessageSocket
 from stack.sockets.settings import MtuDiscover, Settings
-from stack.udp import Endpoint, UdpUser
+from stack.sockets.socket import MSG_MORE
+from stack.udp import LONGEST_V4, LONGEST_V6, Endpoint, UdpUser
 from stack.wire.address import UNSPECIFIED_V6, is_multicast
 from stack.wire.udp import HEADER_LENGTH
 
@@ -18,16 +21,33 @@ if TYPE_CHECKING:
     from stack.host import Host
     from stack.internet.packet import Packet
     from stack.internet.path import Path
+    from stack.internet.protocol import ErrorReport
+
+
+_DESTINATION_PORT: Final = Struct("!2xH")
+
+
+class _Unfinished(NamedTuple):
+    """A datagram to which more is to come (MSG_MORE), and whither it goes."""
+
+    data: bytes
+    path: Path
+    remote: SocketAddress
 
 
 class DatagramSocket(MessageSocket, UdpUser):
-    """``socket(AF_INET | AF_INET6, SOCK_DGRAM)``: udp(7)."""
+    """``socket(AF_INET | AF_INET6, SOCK_DGRAM)``: udp(7).
 
-    __slots__ = ("_endpoint",)
+    What is sent with MSG_MORE is the beginning of a datagram, which leaves, to where it was begun, with the first
+    call without.
+    """
+
+    __slots__ = ("_endpoint", "_unfinished")
 
     def __init__(self, host: Host, family: int, protocol: int, settings: Settings) -> None:
         super().__init__(host, family, protocol, settings)
         self._endpoint: Endpoint | None = None
+        self._unfinished: _Unfinished | None = None
 
     @property
     def bound(self) -> bool:
@@ -72,12 +92,27 @@ class DatagramSocket(MessageSocket, UdpUser):
     def _attach(self, path: Path, peer: SocketAddress) -> None:
         self.host.udp.connect(self._ensure_open(), path.source, peer.address, peer.port)
 
-    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress) -> None:
+    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress, flags: int) -> None:
         if remote.port == 0:
             raise os_error(errno.EINVAL)
+        if self._unfinished is not None:
+            begun, path, remote = self._unfinished
+            self._unfinished = None
+            data = begun + data
+        if not flags & MSG_MORE:
+            self._transmit_whole(data, path, remote)
+        elif len(data) > (LONGEST_V4 if len(remote.address) == 4 else LONGEST_V6):
+            raise os_error(errno.EMSGSIZE)
+        else:
+            self._ensure_open()
+            self._unfinished = _Unfinished(bytes(data), path, remote)
+
+    def _transmit_whole(self, data: Buffer, path: Path, remote: SocketAddress) -> None:
         settings, destination = self.settings, remote.address
         discover = settings.mtu_discover_to(destination)
         fits = (20 if len(destination) == 4 else 40) + HEADER_LENGTH + len(data) <= path.mtu
+        if discover == MtuDiscover.DO and not fits and settings.reports_errors_from(destination):
+            self._keep(ExtendedError.too_long(remote, path.mtu))
         self.host.udp.send(
             self._ensure_open(),
             path,
@@ -87,6 +122,10 @@ class DatagramSocket(MessageSocket, UdpUser):
             traffic_class=settings.traffic_class_to(destination),
             dont_fragment=discover == MtuDiscover.DO or (discover == MtuDiscover.WANT and fits),
         )
+
+    def _explain(self, report: ErrorReport) -> ExtendedError:
+        (port,) = _DESTINATION_PORT.unpack_from(report.quoted)
+        return ExtendedError.reported(report, port, report.quoted[HEADER_LENGTH:])
 
     def datagram_arrives(self, packet: Packet, source_port: int, data: Buffer) -> None:
         """Queue it for ``recvfrom``."""

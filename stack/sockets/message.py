@@ -6,12 +6,14 @@ import errno
 import socket as bsd
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from stack.errors import os_error
 from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
 from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.error_queue import ExtendedError
 from stack.sockets.options import (
     IP_MTU,
     IP_MTU_DISCOVER,
@@ -23,8 +25,26 @@ from stack.sockets.options import (
     OptionTable,
     number,
 )
+from stack.sockets.poll import (
+    ARRIVAL,
+    POLLERR,
+    POLLHUP,
+    POLLRDHUP,
+    READABLE,
+    SPACE,
+)
 from stack.sockets.settings import MtuDiscover, Settings
-from stack.sockets.socket import MSG_OOB, MSG_PEEK, MSG_TRUNC, Socket
+from stack.sockets.socket import (
+    FIONREAD,
+    MSG_ERRQUEUE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_TRUNC,
+    SIOCOUTQ,
+    Received,
+    Request,
+    Socket,
+)
 
 if TYPE_CHECKING:
     from stack.host import Host
@@ -59,6 +79,11 @@ class MessageSocket(Socket):
         (bsd.IPPROTO_IPV6, bsd.IPV6_MULTICAST_HOPS): number("multicast_hops", 1, 255),
     }
 
+    requests: ClassVar[Mapping[int, Request]] = {
+        FIONREAD: lambda socket: socket.next_length,
+        SIOCOUTQ: lambda socket: 0,  # what is sent is gone
+    }
+
     def __init__(self, host: Host, family: int, protocol: int, settings: Settings) -> None:
         super().__init__(host, family, protocol, settings)
         self._queue: deque[_Message] = deque()
@@ -80,6 +105,19 @@ class MessageSocket(Socket):
     def writable(self) -> bool:
         """Always: a datagram leaves at once, or is lost."""
         return True
+
+    def poll(self) -> int:
+        """The events of poll(2), as Linux's ``datagram_poll`` finds them: there is always space."""
+        events = SPACE
+        if self._error or len(self.errors):
+            events |= POLLERR
+        if not self._hears:
+            events |= READABLE | POLLRDHUP
+            if not self._speaks:
+                events |= POLLHUP
+        if self._queue:
+            events |= READABLE
+        return events
 
     # --- connecting
 
@@ -128,7 +166,7 @@ class MessageSocket(Socket):
         self._check_send(flags)
         if self._peer is None:
             raise os_error(errno.EDESTADDRREQ)
-        self._transmit(data, self._path_to(self._peer), self._peer)
+        self._transmit(data, self._path_to(self._peer), self._peer, flags)
         return len(data)
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
@@ -141,7 +179,7 @@ class MessageSocket(Socket):
         remote = self._parse_remote(address)
         path = self._path(self._local(), remote)
         self._permit(path)
-        self._transmit(data, path, remote)
+        self._transmit(data, path, remote, flags)
         return len(data)
 
     def _path_to(self, peer: SocketAddress) -> Path:
@@ -173,10 +211,15 @@ class MessageSocket(Socket):
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address]:
         """The next datagram and where it came from. What is beyond ``limit`` bytes is lost.
 
-        MSG_PEEK leaves it in the queue; MSG_TRUNC returns it at its real length, whatever ``limit`` says.
-        Raises BlockingIOError (EAGAIN), or OSError: what an earlier datagram has met, such as ECONNREFUSED.
+        MSG_PEEK leaves it in the queue; MSG_TRUNC returns it at its real length, whatever ``limit`` says;
+        MSG_ERRQUEUE gives what is known of a datagram that met an error, and where it was sent to. Raises
+        BlockingIOError (EAGAIN), or OSError: what an earlier datagram has met, such as ECONNREFUSED.
         """
         self._require_open()
+        received = self._receive_error(limit) if flags & MSG_ERRQUEUE else self._receive(limit, flags)
+        return received.data, received.address or unparse(self.family, self._unspecified())
+
+    def _receive(self, limit: int, flags: int) -> Received:
         if limit < 0:
             raise ValueError("negative buffersize in recv")
         if flags & MSG_OOB:
@@ -186,12 +229,16 @@ class MessageSocket(Socket):
         if not self._queue:
             if self._hears:
                 raise os_error(errno.EAGAIN)
-            return b"", unparse(self.family, self._unspecified())
+            return Received(b"")
         data, source = self._queue[0]
         if not flags & MSG_PEEK:
             self._queue.popleft()
             self._queued -= OVERHEAD + len(data)
-        return bytes(data if flags & MSG_TRUNC else data[:limit]), unparse(self.family, source)
+        return Received(
+            bytes(data if flags & MSG_TRUNC else data[:limit]),
+            unparse(self.family, source),
+            MSG_TRUNC if len(data) > limit else 0,
+        )
 
     def _enqueue(self, packet: Packet, data: Buffer, port: int) -> None:
         """Queue what arrived, or drop it; its last datagram may exceed SO_RCVBUF, as on Linux."""
@@ -204,7 +251,7 @@ class MessageSocket(Socket):
         interface = packet.interface if needs_zone(packet.source) else None
         self._queue.append(_Message(data, SocketAddress(packet.source, port, interface)))
         self._queued += OVERHEAD + len(data)
-        self._changed()
+        self._changed(ARRIVAL)
 
     # --- errors
 
@@ -212,16 +259,29 @@ class MessageSocket(Socket):
         """Keep an ICMP error for the next call.
 
         RFC 1122 4.1.3.3 wants all errors passed on. As on Linux, only a connected socket hears of them, since
-        who sends to many could not tell whom it concerns, and only of hard ones. A message that was too big is
-        one of these, unless fragmenting it is left to routers.
+        who sends to many could not tell whom it concerns, and only of hard ones. With IP_RECVERR every socket
+        hears of all, and finds the details in the error queue. A message that was too big is a hard error,
+        unless fragmenting it is left to routers, and then it is none.
         """
+        settings, hard = self.settings, report.hard
         if report.kind is ErrorKind.PACKET_TOO_BIG:
-            concerns = self.settings.mtu_discover_to(report.destination) != MtuDiscover.DONT
-        else:
-            concerns = report.hard
-        if self._peer is not None and concerns:
-            self._error = report.errno
-            self._changed()
+            if settings.mtu_discover_to(report.destination) == MtuDiscover.DONT:
+                return
+            hard = True
+        if settings.reports_errors_from(report.destination):
+            self._keep(self._explain(report))
+        elif self._peer is None or not hard:
+            return
+        self._error = report.errno
+        self._changed(POLLERR)
+
+    def _keep(self, error: ExtendedError) -> None:
+        """Queue it for MSG_ERRQUEUE, with no more memory than SO_RCVBUF."""
+        if not self.errors.append(error, self.settings.receive_buffer):
+            self.host.drop("socket.error_queue_full")
+
+    def _set_error(self, number: int) -> None:
+        self._error = number
 
     def take_error(self) -> int:
         """SO_ERROR: what a datagram that was sent has met."""
@@ -236,6 +296,11 @@ class MessageSocket(Socket):
         if self._peer is None:
             raise os_error(errno.ENOTCONN)
         return self._path_to(self._peer).mtu
+
+    @property
+    def next_length(self) -> int:
+        """FIONREAD: bytes in the next datagram, 0 if there is none."""
+        return len(self._queue[0].data) if self._queue else 0
 
     def settings_changed(self) -> None:
         """Nothing to do: settings are looked up for each datagram."""
@@ -254,9 +319,14 @@ class MessageSocket(Socket):
         """Take a port if there is none, and narrow the local address down to the path's."""
 
     @abstractmethod
-    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress) -> None:
+    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress, flags: int) -> None:
         """Send one datagram, having taken a port if there is none."""
 
+    @abstractmethod
+    def _explain(self, report: ErrorReport) -> ExtendedError:
+        """An entry for the error queue."""
+
     def _release(self) -> None:
+        self.errors.clear()
         self._queue.clear()
         self._queued = 0

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from stack.errors import os_error
+from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
 from stack.sockets.settings import Linger, MtuDiscover
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _LEAST_RECEIVE_BUFFER: Final = 2304
 """Linux SOCK_MIN_RCVBUF."""
 _LEAST_SEND_BUFFER: Final = 4608
 """Linux SOCK_MIN_SNDBUF."""
+_INT_MAX: Final = (1 << 31) - 1
 
 S = TypeVar("S", bound="Socket")
 
@@ -75,7 +77,7 @@ def integer(value: Value, low: int, high: int) -> int:
 
 def flag(value: Value) -> bool:
     """The truth of the int that was passed. Raises OSError: EINVAL if it is too short."""
-    return integer(value, -(1 << 31), (1 << 31) - 1) != 0
+    return integer(value, -_INT_MAX - 1, _INT_MAX) != 0
 
 
 def as_int(value: Value) -> int:
@@ -90,7 +92,7 @@ def as_bytes(value: Value, length: int) -> bytes:
 
 def doubled(value: Value, least: int) -> int:
     """A buffer size as Linux keeps it (socket(7)): twice what was asked for, and within bounds."""
-    asked = integer(value, -(1 << 31), (1 << 31) - 1) & 0xFFFFFFFF
+    asked = integer(value, -_INT_MAX - 1, _INT_MAX) & 0xFFFFFFFF
     return max(least, min(2 * asked, _LARGEST_BUFFER))
 
 
@@ -146,11 +148,29 @@ def traffic_class(name: str) -> Option[Socket]:
     return Option(lambda socket: int(getattr(socket.settings, name)), put)
 
 
+def error_reports(name: str) -> Option[Socket]:
+    """IP_RECVERR and its sister: switching it off empties the error queue."""
+
+    def put(socket: Socket, value: Value) -> None:
+        setattr(socket.settings, name, flag(value))
+        if not getattr(socket.settings, name):
+            socket.errors.clear()
+
+    return Option(lambda socket: int(getattr(socket.settings, name)), put)
+
+
+def low_water(value: Value) -> int:
+    """SO_RCVLOWAT: at least 1; negative: as many as there can be."""
+    asked = integer(value, -_INT_MAX - 1, _INT_MAX)
+    return _INT_MAX if asked < 0 else max(asked, 1)
+
+
 def _linger(value: Value) -> Linger:
+    """A negative time is a very long one, as on Linux, where it is unsigned."""
     if isinstance(value, int) or len(value) < _LINGER.size:
         raise os_error(errno.EINVAL)
     on, seconds = _LINGER.unpack_from(value)
-    return Linger(bool(on), max(seconds, 0))
+    return Linger(bool(on), seconds if seconds >= 0 else _INT_MAX)
 
 
 def _set_v6_only(socket: Socket, value: Value) -> None:
@@ -168,6 +188,9 @@ SOCKET_OPTIONS: Final[OptionTable] = {
     (bsd.SOL_SOCKET, bsd.SO_REUSEADDR): setting("reuse_address", flag),
     (bsd.SOL_SOCKET, bsd.SO_BROADCAST): setting("broadcast", flag),
     (bsd.SOL_SOCKET, bsd.SO_LINGER): setting("linger", _linger, lambda linger: _LINGER.pack(*linger)),
+    (bsd.SOL_SOCKET, bsd.SO_OOBINLINE): setting("urgent_in_line", flag),
+    (bsd.SOL_SOCKET, bsd.SO_RCVLOWAT): setting("receive_low_water", low_water),
+    (bsd.SOL_SOCKET, bsd.SO_SNDLOWAT): Option(lambda socket: 1),
     (bsd.SOL_SOCKET, bsd.SO_RCVBUF): setting("receive_buffer", receive_buffer),
     (bsd.SOL_SOCKET, bsd.SO_SNDBUF): setting("send_buffer", send_buffer),
 }
@@ -175,6 +198,8 @@ SOCKET_OPTIONS: Final[OptionTable] = {
 IP_OPTIONS: Final[OptionTable] = {
     (bsd.IPPROTO_IP, bsd.IP_TOS): traffic_class("tos"),
     (bsd.IPPROTO_IP, bsd.IP_TTL): hop_limit("ttl"),
+    (bsd.IPPROTO_IP, IP_RECVERR): error_reports("report_errors"),
+    (bsd.IPPROTO_IPV6, IPV6_RECVERR): error_reports("v6_report_errors"),
     (bsd.IPPROTO_IPV6, bsd.IPV6_TCLASS): traffic_class("tclass"),
     (bsd.IPPROTO_IPV6, bsd.IPV6_UNICAST_HOPS): hop_limit("hops"),
     (bsd.IPPROTO_IPV6, bsd.IPV6_V6ONLY): Option(lambda socket: int(socket.settings.v6_only), _set_v6_only),

@@ -11,6 +11,7 @@ from stack.errors import os_error
 from stack.internet.icmp import EchoUser
 from stack.link import Buffer
 from stack.sockets.address import Address, SocketAddress
+from stack.sockets.error_queue import ExtendedError
 from stack.sockets.message import MessageSocket
 from stack.sockets.settings import Settings
 from stack.wire.address import is_multicast
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from stack.host import Host
     from stack.internet.packet import Packet
     from stack.internet.path import Path
+    from stack.internet.protocol import ErrorReport
 
 _ECHO: Final = Struct("!BBHHH")
 _ECHO_REQUEST: Final[dict[int, int]] = {bsd.AF_INET: 8, bsd.AF_INET6: 128}
@@ -73,7 +75,7 @@ class PingSocket(MessageSocket, EchoUser):
             raise os_error(errno.ENETUNREACH)
         return remote
 
-    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress) -> None:
+    def _transmit(self, data: Buffer, path: Path, remote: SocketAddress, flags: int) -> None:
         if len(data) > _LONGEST:
             raise os_error(errno.EMSGSIZE)
         if len(data) < _ECHO.size:
@@ -90,6 +92,9 @@ class PingSocket(MessageSocket, EchoUser):
             hop_limit=self.settings.hop_limit_to(destination, multicast=is_multicast(destination)),
             traffic_class=self.settings.traffic_class_to(destination),
         )
+
+    def _explain(self, report: ErrorReport) -> ExtendedError:
+        return ExtendedError.reported(report, 0, report.quoted)
 
     def reply_arrives(self, packet: Packet, sequence: int, data: bytes) -> None:
         """Queue it for ``recvfrom``, if it is from the peer and to the address that were asked for."""

@@ -56,6 +56,24 @@ class Settings:
     """IP_MTU_DISCOVER."""
     v6_mtu_discover: int = MtuDiscover.WANT
     """IPV6_MTU_DISCOVER."""
+    report_errors: bool = False
+    """IP_RECVERR."""
+    v6_report_errors: bool = False
+    """IPV6_RECVERR."""
+    receive_low_water: int = 1
+    """SO_RCVLOWAT, in bytes."""
+    urgent_in_line: bool = False
+    """SO_OOBINLINE."""
+    cork: bool = False
+    """TCP_CORK."""
+    quick_ack: bool = True
+    """TCP_QUICKACK, as a connection begins."""
+    defer_accept: int = 0
+    """TCP_DEFER_ACCEPT, in timeouts of the SYN/ACK."""
+    unsent_low_water: int = 0
+    """TCP_NOTSENT_LOWAT, in bytes; 0: the host's default."""
+    tell_unread: bool = False
+    """TCP_INQ."""
 
     def hop_limit_to(self, address: bytes, *, multicast: bool = False) -> int:
         """For packets to ``address``; 0: the host's default."""
@@ -66,6 +84,10 @@ class Settings:
     def traffic_class_to(self, address: bytes) -> int:
         """For packets to ``address``."""
         return self.tos if len(address) == 4 else self.tclass
+
+    def reports_errors_from(self, address: bytes) -> bool:
+        """About packets to ``address``."""
+        return self.report_errors if len(address) == 4 else self.v6_report_errors
 
     def mtu_discover_to(self, address: bytes) -> int:
         """For packets to ``address``."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import socket as bsd
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeAlias
 
 from stack.errors import os_error
 from stack.link import Buffer
 from stack.sockets.address import Address, SocketAddress, needs_zone, parse, unparse
+from stack.sockets.error_queue import ErrorQueue
 from stack.sockets.options import Option, OptionTable, Value, as_bytes, as_int
+from stack.sockets.poll import ANYTHING
 from stack.sockets.settings import Settings
 from stack.wire.address import (
     LOOPBACK_V4,
@@ -30,7 +32,37 @@ if TYPE_CHECKING:
 MSG_OOB: Final = int(bsd.MSG_OOB)
 MSG_PEEK: Final = int(bsd.MSG_PEEK)
 MSG_TRUNC: Final = int(bsd.MSG_TRUNC)
+MSG_CTRUNC: Final = int(bsd.MSG_CTRUNC)
+MSG_DONTWAIT: Final = int(bsd.MSG_DONTWAIT)
+MSG_WAITALL: Final = int(bsd.MSG_WAITALL)
+MSG_MORE: Final = int(bsd.MSG_MORE)
+MSG_ERRQUEUE: Final = int(bsd.MSG_ERRQUEUE)
 """Plain integers: the arithmetic of the ``socket`` module's enumeration costs more than a whole ``recv``."""
+FIONREAD: Final = 0x541B
+"""Also SIOCINQ."""
+SIOCOUTQ: Final = 0x5411
+SIOCATMARK: Final = 0x8905
+SIOCOUTQNSD: Final = 0x894B
+
+_CONTROL_HEADER: Final = 16
+"""``struct cmsghdr`` where a ``size_t`` has eight bytes, which is also what it is aligned to."""
+
+Control: TypeAlias = tuple[int, int, bytes]
+"""A control message: level, type, data."""
+
+
+class Received(NamedTuple):
+    """What one ``recvmsg`` gives."""
+
+    data: bytes
+    address: Address | None = None
+    flags: int = 0
+    """``msg_flags``."""
+    control: tuple[Control, ...] = ()
+
+
+Request: TypeAlias = Callable[[Any], int]
+"""What an ioctl does."""
 
 
 class Socket(ABC):
@@ -39,15 +71,16 @@ class Socket(ABC):
     Methods, constants and errors are those of the ``socket`` module with ``setblocking(False)``: what would
     have to wait raises BlockingIOError (EAGAIN). Where POSIX leaves a choice, or Linux departs from it, it is
     as on Linux. There are no signals: writing to a closed connection is EPIPE. Flags that make no difference
-    here (MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, which never waits on a non-blocking socket) are accepted;
-    MSG_OOB is EOPNOTSUPP.
+    here (MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, which never waits on a non-blocking socket) are accepted.
     """
 
-    __slots__ = ("_watchers", "descriptor", "family", "host", "protocol", "settings")
+    __slots__ = ("_watchers", "cause", "descriptor", "errors", "family", "host", "protocol", "settings")
 
     type: ClassVar[int]
     """SOCK_STREAM or SOCK_DGRAM."""
     options: ClassVar[OptionTable]
+    requests: ClassVar[Mapping[int, Request]]
+    """By the numbers of :meth:`ioctl`."""
 
     def __init__(self, host: Host, family: int, protocol: int, settings: Settings) -> None:
         self.host = host
@@ -57,6 +90,10 @@ class Socket(ABC):
         self.descriptor = -1
         """Given by the :class:`~stack.sockets.manager.SocketManager`; -1 when closed."""
         self._watchers: tuple[Callable[[], None], ...] = ()
+        self.cause = 0
+        """While watchers are called: the events of poll(2) that may have come true."""
+        self.errors = ErrorQueue()
+        """For MSG_ERRQUEUE."""
 
     # --- readiness
 
@@ -69,6 +106,10 @@ class Socket(ABC):
     @abstractmethod
     def writable(self) -> bool:
         """``send`` (``connect``) would not raise EAGAIN; so is a socket with an error, or a closed one."""
+
+    @abstractmethod
+    def poll(self) -> int:
+        """The events of poll(2) that are there: those of :mod:`stack.sockets.poll`."""
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call back whenever :attr:`readable` or :attr:`writable` may have become true, closing included.
@@ -83,7 +124,8 @@ class Socket(ABC):
         watchers.remove(callback)
         self._watchers = tuple(watchers)
 
-    def _changed(self) -> None:
+    def _changed(self, events: int = ANYTHING) -> None:
+        self.cause = events
         for watcher in self._watchers:
             watcher()
 
@@ -158,6 +200,69 @@ class Socket(ABC):
     @abstractmethod
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """What arrived, up to ``limit`` bytes, and where it came from."""
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancillary: Iterable[Control] = (),
+        flags: int = 0,
+        address: Address | None = None,
+    ) -> int:
+        """Send what is in ``buffers`` as one, to the peer or to ``address``; returns how many bytes were taken.
+
+        Raises OSError: EINVAL for control messages of IP or of the socket level, of which none is understood
+        (those of strange levels are ignored, as on Linux), and the same as :meth:`send` and :meth:`sendto`.
+        """
+        if any(level in (bsd.IPPROTO_IP, bsd.IPPROTO_IPV6, bsd.SOL_SOCKET) for level, _, _ in ancillary):
+            raise os_error(errno.EINVAL)
+        data = b"".join(buffers)
+        return self.send(data, flags) if address is None else self.sendto(data, address, flags)
+
+    def recvmsg(
+        self, limit: int, ancillary_limit: int = 0, flags: int = 0
+    ) -> tuple[bytes, list[Control], int, Address | None]:
+        """What arrived, up to ``limit`` bytes, with its control messages, flags and sender.
+
+        The flags are MSG_TRUNC, if the rest of a datagram is lost; MSG_CTRUNC, if the control messages do not fit
+        ``ancillary_limit`` bytes (each takes ``CMSG_SPACE`` of its length); MSG_OOB and MSG_ERRQUEUE. With
+        MSG_ERRQUEUE it is the oldest entry of the error queue, an IP_RECVERR or IPV6_RECVERR message with a
+        ``struct sock_extended_err``, and where the packet had been sent to.
+        """
+        self._require_open()
+        received = self._receive_error(limit) if flags & MSG_ERRQUEUE else self._receive(limit, flags)
+        control, truncated = _fitting(received.control, ancillary_limit)
+        return received.data, control, received.flags | truncated, received.address
+
+    @abstractmethod
+    def _receive(self, limit: int, flags: int) -> Received:
+        """``recvmsg`` of an open socket, but for errors."""
+
+    def _receive_error(self, limit: int) -> Received:
+        error = self.errors.take()
+        if error is None:
+            raise os_error(errno.EAGAIN)
+        self._set_error(self.errors.pending)
+        return Received(
+            error.payload[:limit],
+            unparse(self.family, error.destination),
+            MSG_ERRQUEUE | (MSG_TRUNC if len(error.payload) > limit else 0),
+            (error.control_message(self.family),),
+        )
+
+    @abstractmethod
+    def _set_error(self, number: int) -> None:
+        """SO_ERROR becomes that of the next entry in the error queue, or 0."""
+
+    def ioctl(self, request: int) -> int:
+        """The number that ioctl(2) would store: FIONREAD, SIOCOUTQ; of TCP also SIOCOUTQNSD and SIOCATMARK.
+
+        Raises OSError: ENOTTY for a request that there is not, EINVAL while listening.
+        """
+        self._require_open()
+        action = self.requests.get(request)
+        if action is None:
+            raise os_error(errno.ENOTTY)
+        return action(self)
 
     @abstractmethod
     def shutdown(self, how: int) -> None:
@@ -296,3 +401,17 @@ class Socket(ABC):
         if found is None or (level == bsd.IPPROTO_IPV6 and self.family != bsd.AF_INET6):
             raise os_error(errno.ENOPROTOOPT)
         return found
+
+
+def _fitting(control: Iterable[Control], room: int) -> tuple[list[Control], int]:
+    """The control messages that fit ``room`` bytes, the last perhaps cut, and MSG_CTRUNC if not all do."""
+    fitting: list[Control] = []
+    for level, kind, data in control:
+        if room < _CONTROL_HEADER:
+            return fitting, MSG_CTRUNC
+        space = room - _CONTROL_HEADER
+        fitting.append((level, kind, data[:space]))
+        if space < len(data):
+            return fitting, MSG_CTRUNC
+        room -= -(-(_CONTROL_HEADER + len(data)) // 8) * 8
+    return fitting, 0

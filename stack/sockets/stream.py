@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket as bsd
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from struct import Struct
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stack.config import ConfigError, TcpConfig
@@ -13,22 +15,38 @@ from stack.errors import os_error
 from stack.link import Buffer
 from stack.ports import Binding
 from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.error_queue import ExtendedError
 from stack.sockets.options import OptionTable
+from stack.sockets.poll import ARRIVAL, POLLERR, POLLHUP, READABLE, WRITABLE
+from stack.sockets.readiness import Readiness
 from stack.sockets.settings import Settings
-from stack.sockets.socket import MSG_OOB, MSG_PEEK, Socket
-from stack.sockets.tcp_options import STREAM_OPTIONS
+from stack.sockets.socket import (
+    MSG_ERRQUEUE,
+    MSG_MORE,
+    MSG_OOB,
+    MSG_PEEK,
+    MSG_WAITALL,
+    Received,
+    Request,
+    Socket,
+)
+from stack.sockets.tcp_options import STREAM_OPTIONS, STREAM_REQUESTS, TCP_INQ
 from stack.tcp.state import State
+from stack.tcp.urgent import Urgent
 from stack.wire.address import UNSPECIFIED_V6, is_multicast
 
 if TYPE_CHECKING:
     from stack.host import Host
     from stack.internet.interface import Interface
+    from stack.internet.protocol import ErrorReport
     from stack.tcp.connection import Connection
     from stack.tcp.info import TcpInfo
     from stack.tcp.listener import Listener
 
-_OPENING: Final = (State.SYN_SENT, State.SYN_RECEIVED)
 _UNACKNOWLEDGED: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+_INT: Final = Struct("i")
+_PIECE: Final = 1 << 16
+"""What Linux copies at one time with segmentation offload."""
 
 
 class StreamSocket(Socket):
@@ -39,10 +57,13 @@ class StreamSocket(Socket):
     the port, which outlives the socket until TIME-WAIT is over.
     """
 
-    __slots__ = ("_binding", "_connecting", "_connection", "_hears", "_listener", "_speaks", "config")
+    __slots__ = (
+        "_binding", "_connecting", "_hears", "_listener", "_readiness", "_speaks", "config", "connection",
+    )  # fmt: skip
 
     type = bsd.SOCK_STREAM
     options: ClassVar[OptionTable] = STREAM_OPTIONS
+    requests: ClassVar[Mapping[int, Request]] = STREAM_REQUESTS
 
     def __init__(self, host: Host, family: int, protocol: int, settings: Settings, config: TcpConfig) -> None:
         super().__init__(host, family, protocol, settings)
@@ -50,7 +71,10 @@ class StreamSocket(Socket):
         """What :meth:`configure` made of the host's settings, for this socket and those it accepts."""
         self._binding: Binding | None = None
         self._listener: Listener | None = None
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
+        """There is one once :meth:`connect` was called, in whatever state it is."""
+        self._readiness: Readiness | None = None
+        """Of the connection."""
         self._connecting = False
         """``connect`` was called, and nobody was told yet what came of it."""
         self._hears = True
@@ -63,11 +87,12 @@ class StreamSocket(Socket):
         """A connection to accept; data, its end, or an error."""
         if self._listener is not None:
             return self._listener.pending > 0
-        connection = self._connection
+        connection = self.connection
         return (
             connection is None
             or connection.available > 0
             or connection.at_end
+            or connection.error != 0
             or not self._hears
             or connection.state is State.CLOSED
             or self.closed
@@ -75,27 +100,38 @@ class StreamSocket(Socket):
 
     @property
     def writable(self) -> bool:
-        """An error, or a third of the send buffer is free: as on Linux, not every ACK wakes a writer."""
-        connection = self._connection
+        """An error, or space to write: a third of the send buffer."""
+        connection, readiness = self.connection, self._readiness
         if self._listener is not None and not self.closed:
             return False
-        if connection is None or connection.state is State.CLOSED or self.closed:
+        if connection is None or readiness is None or connection.state is State.CLOSED or self.closed:
             return True
-        if connection.state in _OPENING:
+        if connection.opening:
             return False
-        return not self._speaks or 3 * connection.space >= self.config.send_buffer
+        return not self._speaks or connection.error != 0 or readiness.has_space
+
+    def poll(self) -> int:
+        """The events of poll(2), as Linux's ``tcp_poll`` finds them; POLLIN needs SO_RCVLOWAT bytes."""
+        if self._listener is not None:
+            return READABLE if self._listener.pending else 0
+        connection, readiness = self.connection, self._readiness
+        if connection is None or readiness is None:
+            return POLLHUP | WRITABLE
+        failed = connection.error != 0 or len(self.errors) > 0
+        return readiness.events(hears=self._hears, speaks=self._speaks, failed=failed)
+
+    def _connection_changed(self) -> None:
+        """Tell watchers, if Linux would wake a sleeper; the last ones await the end of lingering."""
+        events = 0 if self._readiness is None else self._readiness.news()
+        if events or self.closed:
+            self._changed(events)
 
     # --- opening
 
     @property
     def bound(self) -> bool:
         """Whether it has a port."""
-        return self._binding is not None or self._connection is not None
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection, in whatever state."""
-        return self._connection is not None
+        return self._binding is not None or self.connection is not None
 
     @property
     def listening(self) -> bool:
@@ -119,13 +155,23 @@ class StreamSocket(Socket):
         )
         return self._binding
 
+    @property
+    def pending(self) -> int:
+        """Connections that wait for :meth:`accept`."""
+        return 0 if self._listener is None else self._listener.pending
+
+    @property
+    def backlog(self) -> int:
+        """How many may, while listening."""
+        return 0 if self._listener is None else self._listener.backlog
+
     def listen(self, backlog: int = 128) -> None:
         """Passive OPEN (RFC 9293 3.9.1.1), from an ephemeral port if unbound; again: change the backlog.
 
         Raises OSError: EINVAL if connected, EADDRINUSE if another listens here.
         """
         self._require_open()
-        if self._connection is not None:
+        if self.connection is not None:
             raise os_error(errno.EINVAL)
         backlog = min(max(backlog, 0), self.config.backlog_max)
         if self._listener is not None:
@@ -136,7 +182,7 @@ class StreamSocket(Socket):
         self._listener = self.host.tcp.listen(
             binding.address, binding.port, backlog, self.config, dual_stack=binding.dual_stack
         )
-        self._listener.notify = self._changed
+        self._listener.notify = partial(self._changed, ARRIVAL)
         self.settings_changed()
 
     def accept(self) -> tuple[StreamSocket, Address]:
@@ -167,19 +213,19 @@ class StreamSocket(Socket):
         self._require_open()
         if self._listener is not None:
             raise os_error(errno.EISCONN)
-        if self._connection is None:
+        if self.connection is None:
             connection = self._open(self._parse_remote(address))
             waiting = errno.EINPROGRESS
         elif self._connecting:
-            connection = self._connection
+            connection = self.connection
             waiting = errno.EALREADY
         else:
             raise os_error(errno.EISCONN)
-        if connection.state in _OPENING:
+        if connection.opening:
             raise os_error(waiting)
         self._connecting = False
         if connection.state is State.CLOSED:
-            self._connection = None
+            self.connection = None
             raise os_error(connection.take_error() or errno.ECONNABORTED)
 
     def _open(self, remote: SocketAddress) -> Connection:
@@ -219,8 +265,11 @@ class StreamSocket(Socket):
             release()
         else:
             connection.released = release
-        connection.notify = self._changed
-        self._connection = connection
+        connection.notify = self._connection_changed
+        connection.reported = self._error_reported
+        self.connection, self._readiness = connection, Readiness(connection, self.settings)
+        if not self.settings.quick_ack:
+            connection.quick_ack(False)
         self.settings_changed()
 
     # --- data
@@ -228,26 +277,43 @@ class StreamSocket(Socket):
     def send(self, data: Buffer, flags: int = 0) -> int:
         """SEND (RFC 9293 3.9.1.2): queue what fits of ``data``; returns how many bytes that is.
 
-        Raises BlockingIOError (EAGAIN) if nothing fits or the connection is not open yet; OSError: the error
-        that ended the connection (ECONNRESET, ETIMEDOUT ...), once; then, after ``shutdown`` and without a
-        connection, EPIPE.
+        MSG_MORE: more follows, so a partial segment waits for it. MSG_OOB: the last byte is urgent. Raises
+        BlockingIOError (EAGAIN) if nothing fits or the connection is not open yet; OSError: the error that ended
+        the connection (ECONNRESET, ETIMEDOUT ...), once; then, after ``shutdown`` and without a connection, EPIPE.
         """
         self._require_open()
-        if flags & MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
-        connection = self._connection
-        if connection is None:
+        connection, readiness = self.connection, self._readiness
+        if connection is None or readiness is None:
             raise os_error(errno.EPIPE)
         if connection.error:
             raise os_error(connection.take_error())
         if not self._speaks or connection.state is State.CLOSED:
             raise os_error(errno.EPIPE)
-        if connection.state in _OPENING:
+        if connection.opening:
             raise os_error(errno.EAGAIN)
-        taken = connection.send(data)
-        if taken == 0 and len(data) > 0:
-            raise os_error(errno.EAGAIN)
+        if readiness.unsent_low_water < self.config.send_buffer:
+            taken = self._send_above_low_water(connection, readiness.unsent_low_water, data, flags)
+        else:
+            taken = connection.send(data, more=bool(flags & MSG_MORE), urgent=bool(flags & MSG_OOB))
+        if taken < len(data):
+            readiness.lacks_space()
+            if taken == 0:
+                raise os_error(errno.EAGAIN)
         return taken
+
+    @staticmethod
+    def _send_above_low_water(connection: Connection, low_water: int, data: Buffer, flags: int) -> int:
+        """As Linux takes data in pieces, each if less than TCP_NOTSENT_LOWAT waits to be sent when it begins."""
+        rest = memoryview(data)
+        while rest and connection.unsent < low_water:
+            piece = rest[:_PIECE]
+            last = len(piece) == len(rest)
+            more, urgent = not last or bool(flags & MSG_MORE), last and bool(flags & MSG_OOB)
+            taken = connection.send(piece, more=more, urgent=urgent)
+            rest = rest[taken:]
+            if taken < len(piece):
+                break
+        return len(data) - len(rest)
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """As :meth:`send`: the address is ignored, as on Linux."""
@@ -256,21 +322,25 @@ class StreamSocket(Socket):
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """RECEIVE (RFC 9293 3.9.1.3): up to ``limit`` bytes; ``b""`` at the end of the stream.
 
-        MSG_PEEK leaves them. Raises BlockingIOError (EAGAIN) if there are none yet; OSError: the error that
-        ended the connection, after the data before it and once; ENOTCONN without a connection.
+        A read ends before an urgent byte, and the next begins behind it, unless SO_OOBINLINE is set. MSG_OOB
+        gives the urgent byte itself: EINVAL if there is none, EAGAIN if it was only announced. MSG_PEEK leaves
+        what it gives. MSG_TRUNC, with which C gives only the number, makes no difference. Raises BlockingIOError
+        (EAGAIN) if there is nothing yet; OSError: the error that ended the connection, after the data before it
+        and once; ENOTCONN without a connection.
         """
         self._require_open()
         if limit < 0:
             raise ValueError("negative buffersize in recv")
+        if flags & MSG_ERRQUEUE:
+            return self._receive_error(limit).data
+        connection = self.connection
         if flags & MSG_OOB:
-            raise os_error(errno.EOPNOTSUPP)
-        connection = self._connection
+            return self._receive_urgent(connection, limit, flags)
         if connection is None:
             raise os_error(errno.ENOTCONN)
-        if connection.available or limit == 0:
-            return connection.peek(limit) if flags & MSG_PEEK else connection.receive(limit)
-        if connection.at_end:
-            return b""
+        data = connection.peek(limit) if flags & MSG_PEEK else connection.receive(limit)
+        if data or limit == 0 or connection.at_end:
+            return data
         if connection.error:
             raise os_error(connection.take_error())
         if not self._hears or connection.state is State.CLOSED:
@@ -280,6 +350,52 @@ class StreamSocket(Socket):
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """As :meth:`recv`; the address is None, as in the ``socket`` module."""
         return self.recv(limit, flags), None
+
+    def receive_target(self, limit: int, flags: int = 0) -> int:
+        """How many of ``limit`` bytes a ``recv`` that may wait waits for: SO_RCVLOWAT, MSG_WAITALL all of them.
+
+        It gives fewer at the end of the stream, before an urgent byte, and if there is an error, which is then
+        for the next call.
+        """
+        return limit if flags & MSG_WAITALL else min(limit, self.settings.receive_low_water)
+
+    @property
+    def interrupted(self) -> bool:
+        """A ``recv`` that has some data and waits for more gives up: nothing more comes, or an urgent byte is next."""
+        connection = self.connection
+        return (
+            connection is None
+            or connection.error != 0
+            or connection.finished
+            or connection.at_mark
+            or connection.state is State.CLOSED
+            or not self._hears
+        )
+
+    def _receive(self, limit: int, flags: int) -> Received:
+        """With TCP_INQ, a control message tells how much there is still to read, or 1 at the end of the stream."""
+        data = self.recv(limit, flags)
+        connection = self.connection
+        flags &= MSG_OOB
+        if connection is None or not self.settings.tell_unread or flags:
+            return Received(data, flags=flags)
+        unread = connection.unread or int(connection.finished)
+        return Received(data, control=((bsd.IPPROTO_TCP, TCP_INQ, _INT.pack(unread)),))
+
+    def _receive_urgent(self, connection: Connection | None, limit: int, flags: int) -> bytes:
+        """Linux ``tcp_recv_urg``."""
+        if connection is None or connection.urgent.in_line:
+            raise os_error(errno.EINVAL)
+        urgent = connection.urgent
+        if urgent.state is Urgent.HERE:
+            if not flags & MSG_PEEK:
+                urgent.take()
+            return bytes((urgent.octet,))[:limit]
+        if urgent.state is not Urgent.AWAITED:
+            raise os_error(errno.EINVAL)
+        if connection.state is State.CLOSED or connection.finished or not self._hears:
+            return b""
+        raise os_error(errno.EAGAIN)
 
     # --- closing
 
@@ -292,14 +408,14 @@ class StreamSocket(Socket):
         self._require_open()
         if how not in (bsd.SHUT_RD, bsd.SHUT_WR, bsd.SHUT_RDWR):
             raise os_error(errno.EINVAL)
-        connection = self._connection
+        connection = self.connection
         if self._listener is not None:
             if how != bsd.SHUT_WR:
                 self._stop_listening()
         elif connection is None or connection.state is State.CLOSED:
             raise os_error(errno.ENOTCONN)
         elif connection.state is State.SYN_SENT:
-            self._connection = None
+            self.connection = None
             self._connecting = False
             connection.abort()
         else:
@@ -323,23 +439,24 @@ class StreamSocket(Socket):
         if self._binding is not None:
             self.host.ports.tcp.release(self._binding)
             self._binding = None
-        if self._connection is not None:
+        if self.connection is not None:
             if self.settings.linger == (True, 0):
-                self._connection.abort()
+                self.connection.abort()
             else:
-                self._connection.close()
-                self._connection.notify = self._changed  # for who awaits the end of lingering
+                self.connection.close()
+                self.connection.notify = self._connection_changed  # for who awaits the end of lingering
+        self.errors.clear()
 
     @property
     def lingering(self) -> bool:
         """After :meth:`close`: the peer has not acknowledged everything and the end, which SO_LINGER awaits."""
-        return self._connection is not None and self._connection.state in _UNACKNOWLEDGED
+        return self.connection is not None and self.connection.state in _UNACKNOWLEDGED
 
     # --- addresses
 
     def _local(self) -> SocketAddress:
-        if self._connection is not None:
-            connection = self._connection
+        if self.connection is not None:
+            connection = self.connection
             return SocketAddress(
                 connection.local, connection.local_port, self._zone_of(connection, connection.local)
             )
@@ -348,7 +465,7 @@ class StreamSocket(Socket):
         return self._unspecified()
 
     def _remote(self) -> SocketAddress | None:
-        connection = self._connection
+        connection = self.connection
         if connection is None or connection.state in (State.SYN_SENT, State.CLOSED):
             return None
         return self._peer_of(connection)
@@ -366,21 +483,42 @@ class StreamSocket(Socket):
     # --- options
 
     def take_error(self) -> int:
-        """SO_ERROR: what ended the connection, or the attempt to connect."""
-        return 0 if self._connection is None else self._connection.take_error()
+        """SO_ERROR: what ended the connection, or the attempt to connect; with IP_RECVERR, what it has met."""
+        return 0 if self.connection is None else self.connection.take_error()
+
+    def _set_error(self, number: int) -> None:
+        if self.connection is not None:
+            self.connection.error = number
+
+    def _error_reported(self, report: ErrorReport) -> None:
+        """An ICMP error: with IP_RECVERR, of an open connection an error at once, and for others in the queue."""
+        connection = self.connection
+        if connection is None or not self.settings.reports_errors_from(report.destination):
+            return
+        if connection.synchronized:
+            connection.error = report.errno
+        else:
+            error = ExtendedError.reported(report, connection.remote_port, report.quoted)
+            self.errors.append(error, self.config.receive_buffer)
+        self._changed(POLLERR)
 
     def settings_changed(self) -> None:
-        """Pass the IP options on to the connection, and SO_REUSEADDR to the port."""
+        """Pass the options on to the connection or the listener, and SO_REUSEADDR to the port."""
         settings = self.settings
         if self._binding is not None:
             self._binding.reuse = settings.reuse_address
-        connection, listener = self._connection, self._listener
+        connection, listener = self.connection, self._listener
         if connection is not None:
             connection.hop_limit = settings.hop_limit_to(connection.local)
             connection.traffic_class = settings.traffic_class_to(connection.local)
+            connection.urgent.in_line = settings.urgent_in_line
+            connection.data_follows = settings.defer_accept > 0
+            connection.cork(settings.cork)
+            self._connection_changed()  # TCP_NOTSENT_LOWAT may leave space
         if listener is not None:
             listener.hop_limit = settings.hop_limit_to(listener.address)
             listener.traffic_class = settings.traffic_class_to(listener.address)
+            listener.defer_accept = settings.defer_accept
 
     def configure(self, **changes: Any) -> None:
         """Change knobs of :attr:`config`. Raises OSError: EINVAL if one is out of bounds."""
@@ -388,14 +526,15 @@ class StreamSocket(Socket):
             self.config = replace(self.config, **changes)
         except ConfigError:
             raise os_error(errno.EINVAL) from None
-        if self._connection is not None:
-            self._connection.configure(self.config)
+        if self.connection is not None:
+            self.connection.configure(self.config)
+            self._connection_changed()  # a larger send buffer leaves space
         if self._listener is not None:
             self._listener.config = self.config
 
     def info(self) -> TcpInfo:
         """TCP_INFO: the connection as it is now. Raises OSError: ENOTCONN."""
         self._require_open()
-        if self._connection is None:
+        if self.connection is None:
             raise os_error(errno.ENOTCONN)
-        return self._connection.info()
+        return self.connection.info()

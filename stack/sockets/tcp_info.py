@@ -1,12 +1,10 @@
-"""TCP_INFO as ``getsockopt`` gives it: Linux's ``struct tcp_info``."""
+"""TCP_INFO as ``getsockopt`` gives it: ``struct tcp_info`` of Linux 6.7 and later (linux/tcp.h)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from stack.tcp.info import TcpInfo
+from typing import Final
 
 _OCTETS: Final = "state ca_state retransmits probes backoff options"
 _WORDS: Final = (
@@ -19,19 +17,36 @@ _WORDS: Final = (
     ("Q", "delivery_rate busy_time rwnd_limited sndbuf_limited"),
     ("I", "delivered delivered_ce"),
     ("Q", "bytes_sent bytes_retrans"),
-    ("I", "dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd"),
+    ("I", "dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd rehash"),
+    ("H", "total_rto total_rto_recoveries"),
+    ("I", "total_rto_time"),
 )
 _OCTET_FIELDS: Final = [f"tcpi_{name}" for name in _OCTETS.split()]
 _WORD_FIELDS: Final = [(size, f"tcpi_{name}") for size, names in _WORDS for name in names.split()]
 _STRUCT: Final = Struct("=" + "B" * (len(_OCTET_FIELDS) + 2) + "".join(size for size, _ in _WORD_FIELDS))
-_LARGEST: Final = {"I": 0xFFFF_FFFF, "Q": 0xFFFF_FFFF_FFFF_FFFF}
+_LARGEST: Final = {"H": 0xFFFF, "I": 0xFFFF_FFFF, "Q": 0xFFFF_FFFF_FFFF_FFFF}
 
 
-def pack(info: TcpInfo) -> bytes:
-    """The structure up to ``tcpi_rcv_wnd``. What is not measured is 0; what does not fit is the largest
-    number that does.
+@dataclass(frozen=True, slots=True)
+class NoConnection:
+    """What TCP_INFO tells of a socket without a connection: its state, and how its accept queue is filled."""
+
+    tcpi_state: int
+    tcpi_unacked: int = 0
+    """Connections that wait for ``accept``."""
+    tcpi_sacked: int = 0
+    """How many may."""
+
+
+def pack(info: object) -> bytes:
+    """The structure up to ``tcpi_total_rto_time``, from the attributes of ``info`` that bear its names.
+
+    What is not there is 0; what does not fit is the largest number that does.
     """
-    octets = [min(getattr(info, name), 0xFF) for name in _OCTET_FIELDS]
-    scales = info.tcpi_snd_wscale | info.tcpi_rcv_wscale << 4
+    octets = [min(getattr(info, name, 0), 0xFF) for name in _OCTET_FIELDS]
+    scales = getattr(info, "tcpi_snd_wscale", 0) | getattr(info, "tcpi_rcv_wscale", 0) << 4
+    limits = getattr(info, "tcpi_delivery_rate_app_limited", 0) | (
+        getattr(info, "tcpi_fastopen_client_fail", 0) << 1
+    )
     words = [min(getattr(info, name, 0), _LARGEST[size]) for size, name in _WORD_FIELDS]
-    return _STRUCT.pack(*octets, scales, 0, *words)
+    return _STRUCT.pack(*octets, scales, limits, *words)

@@ -44,6 +44,7 @@ def test_what_is_local() -> None:
     assert not host.is_broadcast(parse_address("10.0.1.255"))
 
 
+@pytest.mark.shows("RFC 1122 3.1-8", "RFC 1122 3.1-9")
 def test_counters_and_observer_agree_on_drops() -> None:
     seen: list[tuple[str, Frame | None]] = []
 

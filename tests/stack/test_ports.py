@@ -130,6 +130,7 @@ def test_a_released_port_is_free_again() -> None:
 # --- bind(0): RFC 6056 3.3.1
 
 
+@pytest.mark.shows("RFC 6056 3.2", "RFC 6056 3.3")
 def test_an_ephemeral_port_is_within_the_range_and_random() -> None:
     chosen = {table(40000, 49999, seed).bind(V4, 0).port for seed in range(50)}
     assert all(40000 <= port <= 49999 for port in chosen)
@@ -155,6 +156,7 @@ def test_the_same_destination_gets_increasing_ports() -> None:
     assert steps == {1}
 
 
+@pytest.mark.shows("RFC 6056 3.3", "RFC 5927 4.2")
 def test_other_destinations_start_elsewhere() -> None:
     ports = table()
     starts = {connect(ports, parse_address(f"192.0.2.{n}")).port for n in range(1, 100)}
@@ -162,6 +164,7 @@ def test_other_destinations_start_elsewhere() -> None:
     assert max(starts) - min(starts) > 20000
 
 
+@pytest.mark.shows("RFC 6056 3.4")
 def test_the_sequence_depends_on_the_secret() -> None:
     assert connect(table(seed=1)).port != connect(table(seed=2)).port
     assert connect(table(seed=1)).port == connect(table(seed=1)).port

@@ -89,6 +89,7 @@ def test_a_good_datagram_arrives(version: int) -> None:
     assert address[:2] == (TEXT_A[version], 1000)
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.4-1", "RFC 1122 4.1.3.4-2")
 @both
 def test_any_flipped_bit_is_caught(version: int) -> None:
     network = Network()
@@ -121,6 +122,7 @@ def test_ipv6_without_checksum_is_dropped() -> None:
     assert network.b.counters["udp.no_checksum"] == 1
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.4-4")
 @both
 def test_a_checksum_of_zero_is_sent_as_all_ones(version: int) -> None:
     network = Network()
@@ -236,6 +238,7 @@ def test_any_bytes_are_a_datagram_or_a_named_rejection(
 # --- demultiplexing
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.5-3")
 def test_the_most_specific_socket_gets_the_datagram() -> None:
     """Connected, then bound to the address, then to all of IPv4, then to all: in whatever order they came."""
 
@@ -327,6 +330,7 @@ def test_a_multicast_reaches_every_socket_that_matches(version: int) -> None:
 # --- ICMP
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.1", "RFC 1122 3.2.2.1-1")
 @both
 def test_a_datagram_to_nobody_is_answered_port_unreachable(version: int) -> None:
     """RFC 1122 4.1.3.1, RFC 4443 3.1."""

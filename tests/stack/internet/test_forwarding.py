@@ -52,6 +52,7 @@ class Router(Bench):
         return [take_apart(frame) for frame in frames]
 
 
+@pytest.mark.shows("RFC 1122 3.1-4", "RFC 1122 3.1-5")
 @both
 def test_a_packet_goes_on_with_one_hop_less_and_is_the_same_otherwise(family: Family) -> None:
     lab = Router()
@@ -121,6 +122,7 @@ def header_of(family: Family, length: int) -> bytes:
     return Ipv6Header(V6.station, BEYOND[6], TEST, length).build()
 
 
+@pytest.mark.shows("RFC 1122 3.1-5", "RFC 1122 3.1-6")
 @both
 def test_hosts_do_not_forward(family: Family) -> None:
     lab = Bench()
@@ -129,6 +131,7 @@ def test_hosts_do_not_forward(family: Family) -> None:
     assert lab.sent() == []
 
 
+@pytest.mark.shows("RFC 1122 3.1-4")
 @both
 @pytest.mark.parametrize("hop_limit", [0, 1])
 def test_the_last_hop_is_reported(family: Family, hop_limit: int) -> None:
@@ -247,6 +250,7 @@ def test_ipv4_is_cut_where_it_may_be() -> None:
     ] == [(800, True), (1776, True)]
 
 
+@pytest.mark.shows("RFC 1191 4")
 def test_ipv4_with_dont_fragment_is_reported_with_the_mtu() -> None:
     """RFC 1191 4."""
     lab = Router(mtu=1000)
@@ -339,6 +343,7 @@ def test_traceroute(chain: Net, family: Family) -> None:
     assert len(chain.listeners["b"].packets) == 1
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.6-5", "RFC 1122 3.1-3")
 @both
 def test_a_router_answers_for_all_its_addresses(chain: Net, family: Family) -> None:
     """The weak end system model (RFC 1122 3.3.4.2): as Linux has it."""

@@ -75,6 +75,7 @@ def reassembled(pieces: Sequence[Piece], family: Family, lab: Bench | None = Non
 # --- what must work
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.4", "RFC 1122 3.3.2-1")
 @both
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_any_order(family: Family, order: tuple[int, ...]) -> None:
@@ -164,6 +165,7 @@ def test_ipv6_headers_before_and_behind_the_fragment_header() -> None:
     assert lab.listener.data == [DATA]
 
 
+@pytest.mark.shows("RFC 1122 3.3.2-2")
 @both
 def test_data_up_to_the_longest_packet(family: Family) -> None:
     longest = 65535 - (20 if family is V4 else 0)
@@ -177,6 +179,7 @@ def test_data_up_to_the_longest_packet(family: Family) -> None:
 NOT_ECT, ECT_1, ECT_0, CE = range(4)
 
 
+@pytest.mark.shows("RFC 3168 5.3")
 @both
 @pytest.mark.parametrize(
     ("marks", "expected"),
@@ -315,6 +318,7 @@ def test_ipv6_nested_atomic_fragments_end_at_once() -> None:
 # --- time and memory
 
 
+@pytest.mark.shows("RFC 1122 3.3.2-5")
 @both
 def test_who_sent_the_first_fragment_is_told_when_the_rest_does_not_come(family: Family) -> None:
     """RFC 1122 3.3.2, RFC 8200 4.5."""
@@ -342,6 +346,7 @@ def test_nobody_is_told_if_the_first_fragment_is_what_is_missing(family: Family)
     assert lab.dropped() == ["fragments.timeout"]
 
 
+@pytest.mark.shows("RFC 1122 3.3.2-6")
 def test_later_fragments_do_not_prolong_the_wait() -> None:
     lab = Bench(HostConfig(ip=IpConfig(fragment_timeout=10 * SECOND)))
     one, two, _ = cut(DATA, 16, 32)
@@ -356,6 +361,7 @@ def test_later_fragments_do_not_prolong_the_wait() -> None:
     assert lab.dropped() == ["fragments.timeout"]
 
 
+@pytest.mark.shows("RFC 1122 3.3.2-3")
 def test_memory_is_bounded_and_the_oldest_datagram_goes() -> None:
     lab = Bench(HostConfig(ip=IpConfig(fragment_memory=20_000)))
     for number in range(100):

@@ -65,6 +65,13 @@ def quoted(
 # --- echo
 
 
+@pytest.mark.shows(
+    "RFC 1122 3.1-1",
+    "RFC 1122 3.2.2.6-1",
+    "RFC 1122 3.2.2.6-5",
+    "RFC 1122 3.2.2.6-6",
+    "RFC 1122 3.3.4.2-1",
+)
 @both
 def test_echo_is_answered(family: Family) -> None:
     lab = Bench()
@@ -98,6 +105,7 @@ def test_echo_can_be_switched_off(family: Family) -> None:
     assert lab.sent() == []
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.6-3", "RFC 1122 3.2.2.6-4")
 @pytest.mark.parametrize(
     ("family", "destination", "mac"),
     [
@@ -119,6 +127,7 @@ def test_echo_to_many_is_answered_only_if_wanted(family: Family, destination: by
             assert lab.dropped() == [f"icmpv{family.version}.echo_ignored"]
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.6-2", "RFC 1122 3.2.2.6-7")
 @both
 def test_ping_sends_a_request_and_hears_its_replies_only(family: Family) -> None:
     lab = Bench()
@@ -172,6 +181,7 @@ def test_identifiers_are_unique_and_can_be_wished_for() -> None:
 # --- errors that we send
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-2", "RFC 1122 3.3.8", "RFC 1122 3.2.2.1-1")
 @both
 def test_unknown_protocol(family: Family) -> None:
     lab = Bench()
@@ -196,6 +206,7 @@ def test_the_icmp_of_the_other_family_is_an_unknown_protocol(family: Family) -> 
     assert lab.one().icmp.type == (3 if family is V4 else 4)
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-3", "RFC 1122 3.4-4")
 @both
 def test_port_unreachable_quotes_head_and_payload_without_padding(family: Family) -> None:
     lab = Bench()
@@ -211,6 +222,7 @@ def test_port_unreachable_quotes_head_and_payload_without_padding(family: Family
     assert seen.quote == packet
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-7", "RFC 1122 3.2.2-8", "RFC 1122 3.2.2-10")
 @pytest.mark.parametrize(
     ("family", "fields"),
     [
@@ -231,6 +243,7 @@ def test_no_error_about_what_came_to_many_or_from_nobody(family: Family, fields:
     assert len(lab.dropped()) == 1
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-6")
 @both
 def test_no_error_about_an_error(family: Family) -> None:
     lab = Bench(HostConfig(icmp=IcmpConfig(error_rate=1000, error_burst=1000)))
@@ -247,6 +260,7 @@ def test_no_error_about_an_error(family: Family) -> None:
         assert set(range(256)) - set(answered) == {*range(128), 137}
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-9")
 def test_no_error_about_a_later_fragment() -> None:
     """Of a forwarded one, say: a whole datagram never looks like that."""
     lab = Bench(HostConfig(ip=IpConfig(forwarding=True)))
@@ -320,6 +334,14 @@ V6_KINDS = [
 ]
 
 
+@pytest.mark.shows(
+    "RFC 1122 3.2.2-4",
+    "RFC 1122 3.2.2.1-2",
+    "RFC 1122 3.2.2.4",
+    "RFC 1122 3.2.2.5-2",
+    "RFC 1122 3.4-5",
+    "RFC 9293 MUST-54",
+)
 @pytest.mark.parametrize(
     ("family", "type", "code", "kind", "number", "hard"),
     [(V4, *row) for row in V4_KINDS] + [(V6, *row) for row in V6_KINDS],
@@ -339,6 +361,7 @@ def test_errors_reach_the_protocol_concerned(
     assert (report.protocol, report.quoted, report.type, report.code) == (TEST, b"12345678", type, code)
 
 
+@pytest.mark.shows("RFC 1122 3.4-6")
 def test_the_quote_is_found_behind_options_and_extension_headers() -> None:
     lab = Bench()
     lab.inject_icmp(V4, 3, 1, 0, quoted(V4, options=b"\x01" * 8))
@@ -385,6 +408,7 @@ def test_quotes_that_are_not_ours_are_ignored(family: Family, quote: str, reason
     assert lab.listener.reports == []
 
 
+@pytest.mark.shows("RFC 1122 3.2.2-1")
 @both
 def test_wrong_checksums_and_unknown_messages_are_counted(family: Family) -> None:
     lab = Bench()
@@ -404,6 +428,7 @@ def test_wrong_checksums_and_unknown_messages_are_counted(family: Family) -> Non
     assert reasons[4] in (f"{name}.truncated", f"{name}.bad_checksum")
 
 
+@pytest.mark.shows("RFC 9293 MUST-55", "RFC 5927 6.2")
 def test_source_quench_is_ignored() -> None:
     """RFC 6633 3."""
     lab = Bench()
@@ -447,6 +472,7 @@ def routed() -> Bench:
     return lab
 
 
+@pytest.mark.shows("RFC 1191 3", "RFC 8201 4-1")
 @both
 def test_packet_too_big_lowers_the_path_mtu(family: Family) -> None:
     lab = routed()
@@ -478,12 +504,14 @@ def test_a_stranger_cannot_lower_the_path_mtu_of_others(family: Family) -> None:
     assert lab.host.path(family.remote).mtu == 1500
 
 
+@pytest.mark.shows("RFC 1191 3")
 def test_ipv4_mtus_below_552_are_not_believed() -> None:
     lab = routed()
     too_big(lab, V4, 68)
     assert lab.host.path(V4.remote).mtu == 552
 
 
+@pytest.mark.shows("RFC 8201 4-2")
 def test_ipv6_mtus_below_1280_are_not_believed() -> None:
     """RFC 8201 4."""
     lab = routed()
@@ -493,6 +521,7 @@ def test_ipv6_mtus_below_1280_are_not_believed() -> None:
     assert lab.listener.reports == []
 
 
+@pytest.mark.shows("RFC 1191 5")
 @pytest.mark.parametrize(("length", "plateau"), [(1500, 1492), (1492, 1006), (1006, 552)])
 def test_a_router_that_names_no_mtu_means_the_next_plateau(length: int, plateau: int) -> None:
     """RFC 1191 5."""
@@ -520,6 +549,7 @@ def redirect(lab: Bench, gateway: str, *, destination: bytes = V4.remote) -> Non
     lab.inject_icmp(V4, icmpv4.REDIRECT, 1, int.from_bytes(parse_address(gateway)), quote)
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.2-2")
 def test_a_redirect_is_followed() -> None:
     """RFC 1122 3.2.2.2."""
     lab = routed()
@@ -532,6 +562,7 @@ def test_a_redirect_is_followed() -> None:
     assert seen.arp.target_address == parse_address("10.0.0.3")
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.2-4")
 @pytest.mark.parametrize("gateway", ["192.0.2.77", "10.0.0.1"])
 def test_a_redirect_to_no_neighbour_is_ignored(gateway: str) -> None:
     lab = routed()
@@ -541,6 +572,7 @@ def test_a_redirect_to_no_neighbour_is_ignored(gateway: str) -> None:
     assert lab.dropped() == ["icmpv4.redirect_ignored"]
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.2-4")
 def test_a_redirect_from_another_than_the_first_hop_is_ignored() -> None:
     lab = Bench()
     lab.host.add_route("0.0.0.0/0", via=parse_address("10.0.0.3"))

@@ -77,6 +77,7 @@ def test_nothing_passes_while_it_is_down() -> None:
     assert len(lab.interface.neighbours) == 0
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.9-5")
 @pytest.mark.parametrize(
     ("address", "number"),
     [

@@ -34,6 +34,7 @@ def altered(**changes: int) -> bytes:
     return bytes(raw)
 
 
+@pytest.mark.shows("RFC 1122 3.1-1", "RFC 1122 3.4-2")
 def test_a_good_packet() -> None:
     lab = Bench()
     assert arrived(lab, GOOD) == []
@@ -58,6 +59,7 @@ def test_truncated_packets(length: int) -> None:
     assert arrived(Bench(), GOOD[:length]) == ["ipv4.truncated"]
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.2")
 @pytest.mark.parametrize("bit", range(160))
 def test_any_flipped_bit_of_the_header_is_noticed(bit: int) -> None:
     lab = Bench()
@@ -67,6 +69,7 @@ def test_any_flipped_bit_of_the_header_is_noticed(bit: int) -> None:
     assert lab.listener.packets == []
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.1", "RFC 1122 3.2.1.3-3")
 @pytest.mark.parametrize(
     ("packet", "reason"),
     [
@@ -85,6 +88,7 @@ def test_malformed_packets(packet: bytes, reason: str) -> None:
     assert lab.sent() == []
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.3-4", "RFC 1122 4.1.3.6-1", "RFC 9293 MUST-63")
 @pytest.mark.parametrize(
     "source",
     [
@@ -118,6 +122,7 @@ def test_the_loopback_network_is_not_reached_from_outside() -> None:
     assert lab.dropped() == ["ipv4.not_for_us"]
 
 
+@pytest.mark.shows("RFC 1122 3.3.7-3")
 @pytest.mark.parametrize(
     ("destination", "mac"),
     [
@@ -132,6 +137,7 @@ def test_what_is_for_all_is_marked(destination: bytes, mac: bytes) -> None:
     assert [packet.broadcast for packet in lab.listener.packets] == [True]
 
 
+@pytest.mark.shows("RFC 1122 3.3.7-1")
 def test_groups_are_taken_while_joined() -> None:
     lab = Bench()
     group = parse_address("239.1.2.3")
@@ -151,6 +157,7 @@ def test_groups_are_taken_while_joined() -> None:
     assert lab.dropped() == ["ethernet.not_for_us"]
 
 
+@pytest.mark.shows("RFC 1122 3.3.6-6")
 def test_unicast_in_a_link_broadcast_is_ignored() -> None:
     """RFC 1122 3.3.6."""
     lab = Bench()
@@ -169,6 +176,7 @@ def test_the_broadcast_address_of_another_prefix_is_not_ours() -> None:
     assert len(lab.listener.packets) == 1
 
 
+@pytest.mark.shows("RFC 9293 MUST-50")
 @pytest.mark.parametrize(
     "options",
     [b"\x01" * 4, build_options([RouterAlertOption()]), build_options([RouteOption(7, 4, bytes(8))])],
@@ -186,6 +194,7 @@ def test_source_routes_are_refused(kind: int) -> None:
     assert lab.dropped() == ["ipv4.source_route"]
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.5-1")
 @pytest.mark.parametrize(("options", "pointer"), [(b"\x07\x00\x00\x00", 21), (b"\x01\x07\x09\x04", 22)])
 def test_malformed_options_are_reported(options: bytes, pointer: int) -> None:
     """RFC 1122 3.2.2.5; the pointer is RFC 792's."""

@@ -106,6 +106,7 @@ def reachable(lab: Bench, family: Family) -> None:
     lab.sent()
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.1-2")
 @both
 def test_first_packet_asks_and_goes_when_the_answer_comes(family: Family) -> None:
     lab = bench()
@@ -191,6 +192,7 @@ def test_reachable_becomes_stale_within_its_random_time(family: Family) -> None:
     assert lab.sent() == []
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.4-2", "RFC 1122 3.3.1.4-3", "RFC 1122 3.3.1.4-4")
 @both
 def test_a_stale_neighbour_is_used_and_then_probed(family: Family) -> None:
     lab = bench()
@@ -210,6 +212,7 @@ def test_a_stale_neighbour_is_used_and_then_probed(family: Family) -> None:
     assert neighbour(lab, family).state is State.REACHABLE
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.4-1", "RFC 1122 3.3.1.4-2")
 @both
 def test_a_probe_without_answer_forgets_the_neighbour(family: Family) -> None:
     lab = bench()
@@ -227,6 +230,7 @@ def test_a_probe_without_answer_forgets_the_neighbour(family: Family) -> None:
     assert (seen.ethernet.destination, seen.payload) == (OTHER_MAC, b"anew")
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.4-5", "RFC 1122 3.3.1.4-6")
 @both
 def test_forward_progress_of_the_transport_spares_the_probe(family: Family) -> None:
     lab = bench()

@@ -61,6 +61,7 @@ def test_the_payload_travels_by_reference(family: Family) -> None:
     assert bytes(frame.head).endswith(b"head")
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.7-1", "RFC 1122 3.2.1.7-4")
 @both
 def test_hop_limits(family: Family) -> None:
     lab = Bench(HostConfig(ip=IpConfig(hop_limit=99)))
@@ -99,6 +100,7 @@ def test_offload_survives_the_wait_for_a_neighbour(family: Family) -> None:
     assert frame.checksum_at == frame.transport + 2
 
 
+@pytest.mark.shows("RFC 1122 3.3.3-3")
 @both
 def test_too_large_a_packet_is_refused(family: Family) -> None:
     lab = Bench()
@@ -136,6 +138,7 @@ def test_another_source_than_the_path_has(family: Family) -> None:
         path.send(TEST, b"data", source=family.nobody)
 
 
+@pytest.mark.shows("RFC 1122 3.3.6-3", "RFC 1122 3.3.6-5", "RFC 1122 3.3.6-7")
 def test_broadcast_and_multicast_need_no_resolution() -> None:
     lab = Bench(known=False)
     directed = parse_address("10.0.0.255")
@@ -164,6 +167,7 @@ def test_a_bare_ip_link_has_no_link_header_and_asks_nobody(family: Family) -> No
 # --- the cache
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.2-1", "RFC 1122 3.3.1.3-1")
 @both
 def test_all_who_go_the_same_way_share_the_path(family: Family) -> None:
     lab = Bench()
@@ -263,6 +267,7 @@ def two_links() -> tuple[Bench, End]:
     return lab, other
 
 
+@pytest.mark.shows("RFC 1122 3.1-3")
 def test_the_route_decides_about_the_interface_and_its_address() -> None:
     lab, _ = two_links()
     path = lab.host.path(parse_address("10.0.1.9"))
@@ -309,6 +314,7 @@ def test_groups_without_any_interface() -> None:
 # --- path MTU
 
 
+@pytest.mark.shows("RFC 1191 6.3", "RFC 8201 5.3")
 @both
 def test_a_learnt_mtu_is_forgotten_after_its_time(family: Family) -> None:
     lab = routed()
@@ -337,6 +343,7 @@ def test_a_smaller_mtu_renews_the_time(family: Family) -> None:
     assert path.mtu == 1500
 
 
+@pytest.mark.shows("RFC 8201 5.2")
 @both
 def test_a_learnt_mtu_holds_for_every_source(family: Family) -> None:
     lab = routed()
@@ -348,6 +355,7 @@ def test_a_learnt_mtu_holds_for_every_source(family: Family) -> None:
     assert lab.host.path(family.remote, interface=lab.interface).mtu == 1300
 
 
+@pytest.mark.shows("RFC 1122 3.3.3-2")
 def test_larger_than_the_path_mtu_is_cut_to_it() -> None:
     lab = routed()
     for family in FAMILIES:

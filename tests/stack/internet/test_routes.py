@@ -27,6 +27,7 @@ def via(lab: Bench, destination: str) -> str | None:
     return route.interface.name if route.via is None else format_address(route.via)
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.2-3", "RFC 1122 3.3.1.2-5", "RFC 1122 3.3.1.6", "RFC 1122 3.3.1.1-1")
 def test_the_longest_prefix_wins_and_then_the_metric() -> None:
     lab = bench()
     add = lab.host.add_route
@@ -72,6 +73,7 @@ def test_removing_routes() -> None:
     assert via(lab, "192.0.2.1") is None
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.3-1", "RFC 1122 3.2.2.9-1", "RFC 1122 3.2.2.9-2")
 def test_connected_routes_come_and_go_with_their_addresses_only() -> None:
     lab = bench()
     with refused(errno.ESRCH):

@@ -42,11 +42,13 @@ def test_a_new_socket_has_no_name(network: Network) -> None:
         udp(network.a).getpeername()
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.5-2")
 def test_bind_takes_what_was_asked_for(network: Network) -> None:
     assert udp(network.a, address=("10.0.0.1", 53)).getsockname() == ("10.0.0.1", 53)
     assert udp(network.a, bsd.AF_INET6, ("fd00::1", 53)).getsockname() == ("fd00::1", 53, 0, 0)
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.5-3")
 def test_bind_to_port_0_takes_an_ephemeral_one(network: Network) -> None:
     address, port = udp(network.a, address=("", 0)).getsockname()
     assert address == "0.0.0.0"
@@ -251,6 +253,7 @@ def test_no_port_left_is_an_error_and_not_a_wait() -> None:
 # --- connecting
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.5-4")
 def test_a_connected_socket_knows_both_names(network: Network) -> None:
     socket = udp(network.a)
     socket.connect(B)
@@ -296,6 +299,7 @@ def test_a_connected_socket_follows_when_the_route_changes(network: Network) -> 
     socket.send(b"x")
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.3-2", "RFC 1122 3.2.1.3-5", "RFC 1122 4.1.3.6-2")
 @pytest.mark.parametrize("group", ["224.0.0.1", "10.0.0.255"])
 def test_who_is_bound_to_a_group_sends_from_an_address_of_its_own(network: Network, group: str) -> None:
     server = udp(network.b, address=B)
@@ -315,6 +319,7 @@ def test_connect_to_broadcast_needs_permission(network: Network) -> None:
 # --- errors from the network: RFC 1122 4.1.3.3
 
 
+@pytest.mark.shows("RFC 1122 4.1.3.3")
 def test_connection_refused_is_reported_once(network: Network) -> None:
     socket = udp(network.a)
     socket.connect(B)
@@ -481,6 +486,7 @@ def test_whether_routers_may_fragment(network: Network, discover: int, bit: int)
     assert bytes(network.at_a.sent[-1])[14 + 6] == bit
 
 
+@pytest.mark.shows("RFC 1122 3.3.3-1")
 def test_a_connected_socket_shows_the_path_mtu(network: Network) -> None:
     socket = udp(network.a)
     with refused(errno.ENOTCONN):
@@ -492,6 +498,7 @@ def test_a_connected_socket_shows_the_path_mtu(network: Network) -> None:
 # --- what the packets say
 
 
+@pytest.mark.shows("RFC 1122 3.2.1.6-1", "RFC 1122 3.2.1.7-3")
 def test_hop_limit_and_traffic_class(network: Network) -> None:
     socket = udp(network.a)
     socket.setsockopt(bsd.IPPROTO_IP, bsd.IP_TTL, 7)

@@ -32,6 +32,7 @@ def request(family: int, sequence: int = 1, data: bytes = b"payload") -> bytes:
     return pack("!BBHHH", FAMILIES[family][3], 0, 0xDEAD, 0xBEEF, sequence) + data
 
 
+@pytest.mark.shows("RFC 1122 3.2.2.6-2", "RFC 1122 3.2.2.6-7")
 @both
 def test_a_request_is_answered(network: Network, family: int) -> None:
     _, _, yours, _, reply_type = FAMILIES[family]

@@ -3,13 +3,19 @@
 import errno
 import socket as bsd
 from struct import calcsize, pack, unpack_from
+from sys import byteorder
+from types import SimpleNamespace
 
 import pytest
 
 from stack.clock import MILLISECOND
-from stack.sockets.options import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
+from stack.sockets.options import IP_MTU, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+from stack.sockets.tcp_info import pack as pack_info
+from stack.sockets.tcp_options import TCP_INQ
 from tests.stack.sockets.network import Network, refused
 
+SO_TIMESTAMPING = 37
 SOL, TCP, IP, IPV6 = bsd.SOL_SOCKET, bsd.IPPROTO_TCP, bsd.IPPROTO_IP, bsd.IPPROTO_IPV6
 KINDS = {
     "tcp": (bsd.AF_INET, bsd.SOCK_STREAM, 0),
@@ -62,6 +68,20 @@ ACCEPTED = [
     ("tcp", TCP, bsd.TCP_KEEPCNT, 9, 127, 127),
     ("tcp", TCP, bsd.TCP_SYNCNT, 6, 1, 1),
     ("tcp", TCP, bsd.TCP_USER_TIMEOUT, 0, 1500, 1500),
+    ("tcp", TCP, bsd.TCP_CORK, 0, 1, 1),
+    ("tcp", TCP, bsd.TCP_QUICKACK, 1, 0, 0),
+    ("tcp", TCP, bsd.TCP_QUICKACK, 1, 2, 0),
+    ("tcp", TCP, bsd.TCP_DEFER_ACCEPT, 0, 3, 3),
+    ("tcp", TCP, bsd.TCP_LINGER2, 60, 30, 30),
+    ("tcp", TCP, bsd.TCP_WINDOW_CLAMP, 0, 5000, 5000),
+    ("tcp", TCP, TCP_INQ, 0, 1, 1),
+    ("tcp", SOL, bsd.SO_OOBINLINE, 0, 1, 1),
+    ("udp", SOL, bsd.SO_OOBINLINE, 0, 1, 1),
+    ("tcp", SOL, bsd.SO_RCVLOWAT, 1, 100, 100),
+    ("udp", SOL, bsd.SO_RCVLOWAT, 1, 100, 100),
+    ("tcp", IP, IP_RECVERR, 0, 1, 1),
+    ("tcp6", IPV6, IPV6_RECVERR, 0, 1, 1),
+    ("udp6", IP, IP_RECVERR, 0, 1, 1),
     ("tcp", IP, bsd.IP_TTL, 64, 1, 1),
     ("udp", IP, bsd.IP_TTL, 64, 255, 255),
     ("udp", IP, bsd.IP_TTL, 64, -1, 64),
@@ -108,6 +128,8 @@ INVALID = [
     ("tcp", TCP, bsd.TCP_USER_TIMEOUT, -1),
     ("tcp", TCP, bsd.TCP_USER_TIMEOUT, (1 << 31) - 1),
     ("tcp", TCP, bsd.TCP_CONGESTION, 1),
+    ("tcp", TCP, TCP_INQ, 2),
+    ("tcp", TCP, bsd.TCP_WINDOW_CLAMP, -1),
     ("udp", IP, bsd.IP_TTL, 0),
     ("udp", IP, bsd.IP_TTL, 256),
     ("udp", IP, bsd.IP_TTL, -2),
@@ -137,6 +159,10 @@ UNKNOWN = [
     ("tcp", IPV6, bsd.IPV6_V6ONLY),
     ("udp", IPV6, bsd.IPV6_UNICAST_HOPS),
     ("tcp", IP, bsd.IP_MULTICAST_TTL),
+    ("tcp", SOL, SO_TIMESTAMPING),
+    ("udp", SOL, SO_TIMESTAMPING),
+    ("udp", TCP, bsd.TCP_CORK),
+    ("tcp", IPV6, IPV6_RECVERR),
 ]
 
 
@@ -155,6 +181,13 @@ def test_linger_is_a_structure() -> None:
     socket.setsockopt(SOL, bsd.SO_LINGER, pack("ii", 1, 30))
     assert socket.getsockopt(SOL, bsd.SO_LINGER, 8) == pack("ii", 1, 30)
     assert socket.getsockopt(SOL, bsd.SO_LINGER) == 1
+
+
+def test_a_negative_linger_is_a_long_one() -> None:
+    """Linux takes the seconds as unsigned: not to be taken for the zero that resets."""
+    socket = make("tcp")
+    socket.setsockopt(SOL, bsd.SO_LINGER, pack("ii", 1, -1))
+    assert socket.settings.linger.seconds == (1 << 31) - 1
 
 
 def test_congestion_control_goes_by_name() -> None:
@@ -203,6 +236,38 @@ def test_setting_the_receive_buffer_switches_its_tuning_off() -> None:
     assert socket.config.moderate_receive_buffer is False
 
 
+def test_an_accepted_socket_inherits() -> None:
+    """tcp(7) and Linux: what was set on the listener holds for those it accepts."""
+    network = Network()
+    listener = network.b.sockets.socket(bsd.AF_INET, bsd.SOCK_STREAM)
+    inherited = [
+        (SOL, bsd.SO_OOBINLINE, 1),
+        (SOL, bsd.SO_RCVLOWAT, 9),
+        (IP, IP_RECVERR, 1),
+        (TCP, bsd.TCP_QUICKACK, 0),
+    ]
+    inherited += [(TCP, bsd.TCP_NODELAY, 1), (TCP, bsd.TCP_WINDOW_CLAMP, 9000), (TCP, bsd.TCP_LINGER2, 9)]
+    for level, option, value in inherited:
+        listener.setsockopt(level, option, value)
+    listener.bind(("", 80))
+    listener.listen()
+    client = network.a.sockets.socket(bsd.AF_INET, bsd.SOCK_STREAM)
+    with refused(errno.EINPROGRESS):
+        client.connect(("10.0.0.2", 80))
+    network.settle()
+    accepted, _ = listener.accept()
+    for level, option, value in inherited:
+        assert accepted.getsockopt(level, option) == value
+
+
+def test_the_path_mtu_of_a_connection() -> None:
+    """IP_MTU of ip(7): only of a connected socket."""
+    client, _ = connected(Network())
+    assert client.getsockopt(IP, IP_MTU) == 1500
+    with refused(errno.ENOTCONN):
+        make("tcp").getsockopt(IP, IP_MTU)
+
+
 def test_options_reach_a_connection_that_exists() -> None:
     network = Network()
     client, server = connected(network)
@@ -241,3 +306,39 @@ def test_tcp_info_is_linux_structure() -> None:
     assert client.getsockopt(TCP, bsd.TCP_INFO, 1) == b"\1"
     with refused(errno.ENOPROTOOPT):
         client.setsockopt(TCP, bsd.TCP_INFO, 1)
+
+
+LAYOUT = [
+    # field, offset, size in octets: struct tcp_info of linux/tcp.h
+    ("tcpi_rto", 8, 4), ("tcpi_ato", 12, 4), ("tcpi_snd_mss", 16, 4), ("tcpi_unacked", 24, 4),
+    ("tcpi_sacked", 28, 4), ("tcpi_retrans", 36, 4), ("tcpi_last_data_sent", 44, 4), ("tcpi_pmtu", 60, 4),
+    ("tcpi_rtt", 68, 4), ("tcpi_snd_ssthresh", 76, 4), ("tcpi_snd_cwnd", 80, 4), ("tcpi_reordering", 88, 4),
+    ("tcpi_total_retrans", 100, 4), ("tcpi_pacing_rate", 104, 8), ("tcpi_bytes_received", 128, 8),
+    ("tcpi_notsent_bytes", 144, 4), ("tcpi_min_rtt", 148, 4), ("tcpi_delivery_rate", 160, 8),
+    ("tcpi_busy_time", 168, 8), ("tcpi_sndbuf_limited", 184, 8), ("tcpi_delivered", 192, 4),
+    ("tcpi_bytes_sent", 200, 8), ("tcpi_dsack_dups", 216, 4), ("tcpi_rcv_ooopack", 224, 4),
+    ("tcpi_snd_wnd", 228, 4), ("tcpi_rcv_wnd", 232, 4), ("tcpi_rehash", 236, 4), ("tcpi_total_rto", 240, 2),
+    ("tcpi_total_rto_recoveries", 242, 2), ("tcpi_total_rto_time", 244, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "offset", "size"), LAYOUT)
+def test_each_field_of_tcp_info_is_where_linux_has_it(field: str, offset: int, size: int) -> None:
+    raw = pack_info(SimpleNamespace(**{field: 0x4B4B}))
+    assert len(raw) == 248
+    assert raw == bytes(offset) + (0x4B4B).to_bytes(size, byteorder) + bytes(248 - offset - size)
+
+
+def test_tcp_info_without_a_connection() -> None:
+    """Linux tcp_get_info: the state; for a listener also how full its accept queue is."""
+    network = Network()
+    assert make("tcp").getsockopt(TCP, bsd.TCP_INFO, 248) == b"\7" + bytes(247)
+    listener = network.b.sockets.socket(bsd.AF_INET, bsd.SOCK_STREAM)
+    listener.bind(("", 80))
+    listener.listen(5)
+    client = network.a.sockets.socket(bsd.AF_INET, bsd.SOCK_STREAM)
+    with refused(errno.EINPROGRESS):
+        client.connect(("10.0.0.2", 80))
+    network.settle()
+    raw = listener.getsockopt(TCP, bsd.TCP_INFO, 248)
+    assert (raw[0], unpack_from("II", raw, 24)) == (10, (1, 5))

@@ -75,14 +75,6 @@ def test_recv_takes_no_more_than_it_is_asked_for(network: Network) -> None:
         server.recv(-1)
 
 
-def test_urgent_data_is_not_supported(network: Network) -> None:
-    client, server = pair(network)
-    with refused(errno.EOPNOTSUPP):
-        client.send(b"!", bsd.MSG_OOB)
-    with refused(errno.EOPNOTSUPP):
-        server.recv(1, bsd.MSG_OOB)
-
-
 def test_a_full_send_buffer_is_eagain_until_there_is_room(network: Network) -> None:
     client, server = pair(network)
     chunk = bytes(100_000)
@@ -159,6 +151,7 @@ def test_shutdown_takes_what_it_knows(network: Network) -> None:
 # --- errors of a connection: RFC 9293 3.10.7.4, POSIX
 
 
+@pytest.mark.shows("RFC 9293 MUST-12")
 def test_a_reset_is_reported_once_then_reading_ends_and_writing_breaks(network: Network) -> None:
     client, server = pair(network)
     server.setsockopt(bsd.SOL_SOCKET, bsd.SO_LINGER, ABORT)
@@ -244,6 +237,7 @@ def test_close_sends_what_is_queued_and_then_the_end(network: Network) -> None:
     assert server.recv(1) == b""
 
 
+@pytest.mark.shows("RFC 9293 SHLD-3")
 def test_close_with_unread_data_is_a_reset(network: Network) -> None:
     """RFC 9293 3.6, RFC 2525 2.17."""
     client, server = pair(network)

@@ -29,6 +29,7 @@ from tests.stack.wire.strategies import bits, tcp_options
 LINUX_SYN = bytes.fromhex("020405b4 0402080a 00000064 00000000 01030307")
 
 
+@pytest.mark.shows("RFC 9293 MUST-4")
 def test_a_syn_as_linux_sends_it() -> None:
     raw = bytes.fromhex("d431 0050 00000001 00000000 a002 faf0 1234 0000") + LINUX_SYN
     header = TcpHeader.parse(raw)
@@ -84,6 +85,7 @@ def test_options_survive(options: TcpOptions) -> None:
     assert build_options(parse_options(raw)) == raw
 
 
+@pytest.mark.shows("RFC 9293 MUST-64", "RFC 7323 A")
 @given(bits(32), bits(32))
 def test_the_timestamps_of_nearly_every_segment(value: int, echo: int) -> None:
     raw = timestamp_option(value, echo)
@@ -93,6 +95,7 @@ def test_the_timestamps_of_nearly_every_segment(value: int, echo: int) -> None:
     assert TcpOptions.parse(raw[2:] + b"\x00\x00") == TcpOptions(timestamp=value, timestamp_echo=echo)
 
 
+@pytest.mark.shows("RFC 2018 3")
 def test_selective_acknowledgments_beside_timestamps() -> None:
     blocks = ((100, 200), (0xFFFFFF00, 16), (300, 400))
     raw = timestamp_option(1, 2) + sack_option(blocks)
@@ -105,6 +108,7 @@ def test_sack_permitted_without_timestamps() -> None:
     assert options.build() == bytes.fromhex("02040218 01010402")
 
 
+@pytest.mark.shows("RFC 9293 MUST-68")
 def test_unknown_options_survive() -> None:
     """Fast Open (34) and an experiment (254), between padding."""
     raw = bytes.fromhex("01 2204abcd fe0401f2 01 0101")
@@ -114,6 +118,7 @@ def test_unknown_options_survive() -> None:
     assert build_options(parse_options(raw)) == raw
 
 
+@pytest.mark.shows("RFC 9293 MUST-4")
 def test_nothing_after_the_end_of_the_list_counts() -> None:
     raw = bytes.fromhex("00 020405b4 000000")
     assert TcpOptions.parse(raw) == TcpOptions()
@@ -124,6 +129,7 @@ def test_of_two_the_last_counts() -> None:
     assert TcpOptions.parse(bytes.fromhex("02040001 02040002")).mss == 2
 
 
+@pytest.mark.shows("RFC 9293 MUST-7")
 @pytest.mark.parametrize(
     ("raw", "pointer"),
     [
