@@ -202,6 +202,53 @@ def live(
     raise typer.Exit(run_live(options))
 
 
+@app.command()
+def packetdrill(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR...", help="Scripts, and directories of *.pkt.")
+    ],
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="linux|freebsd|rfc",
+            help="How the stack is to be; by default as a folder of the script is called, or linux.",
+        ),
+    ] = None,
+    define: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYM=VAL", help="A symbol of the scripts, in place of their own; repeatable."),
+    ] = None,
+    ipv4: Annotated[bool, typer.Option("--ipv4", help="Run over IPv4 (the default).")] = False,
+    ipv6: Annotated[bool, typer.Option("--ipv6", help="Run over IPv6.")] = False,
+    ipv4_mapped: Annotated[
+        bool, typer.Option("--ipv4-mapped", help="Run over IPv4 through IPv6 sockets.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Run over all three.")] = False,
+    json: Annotated[str | None, typer.Option(metavar="FILE|-", help="Write the results as JSON.")] = None,
+    pcap: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a capture of each run, in pcapng.")
+    ] = None,
+    lax: Annotated[
+        bool, typer.Option("--lax", help="The order and padding of TCP options do not matter.")
+    ] = False,
+) -> None:
+    """Play packetdrill scripts against the stack, in virtual time."""
+    from scenarios.packetdrill.command import Order, execute
+    from scenarios.packetdrill.settings import Family
+    from scenarios.problems import ScenarioError
+
+    wanted = {Family.IPV4: ipv4, Family.IPV4_MAPPED: ipv4_mapped, Family.IPV6: ipv6}
+    families = [family for family in Family if everything or wanted[family]]
+    try:
+        order = Order.parse(
+            paths, profile=profile, define=define or [], families=families, json=json, pcap=pcap, lax=lax
+        )
+        passed = execute(order)
+    except ScenarioError as error:
+        _refuse(error)
+    raise typer.Exit(0 if passed else FAILED)
+
+
 def _refuse(error: ScenarioError) -> NoReturn:
     """Print each mistake on a line of its own, and end."""
     for problem in error.problems:

@@ -52,8 +52,8 @@ def _knob_field(knob: dataclasses.Field[Any]) -> tuple[Any, Any]:
     annotation: Any
     if facts["choices"] is not None:
         annotation = Literal[facts["choices"]]
-    elif isinstance(knob.default, bool):
-        annotation = bool
+    elif isinstance(knob.default, (bool, str)):
+        annotation = type(knob.default)
     else:
         annotation, write = _UNITS.get(facts["unit"], (int, str))
         annotation = Annotated[annotation, _within(facts["low"], facts["high"], write)]

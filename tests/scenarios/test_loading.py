@@ -105,7 +105,7 @@ def test_every_mistake_at_once_in_the_order_of_the_file(mistakes: Mistakes) -> N
         "30:5: unknown flow `download`; known: `upload`, `ask`, `stream`, `half`",
         "32:13: `switch` is a switch; it has no stack",
         "33:11: 'abc' is not a digest: 64 hexadecimal digits",
-        "34:27: 'cubik' is not one of `cubic`, `reno`; did you mean `cubic`?",
+        "34:8: congestion must be one of bbr, cubic, dctcp, reno, vegas or module:Class, not 'cubik'",
         "34:47: 2s is too much, at most 500ms",
     ]
 

@@ -1,0 +1,126 @@
+"""Calls that set and read options of descriptors."""
+
+from __future__ import annotations
+
+import errno
+import os
+from struct import Struct
+from typing import Final
+
+from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, WrongOutputError
+from scenarios.packetdrill.symbols import ANY, CONSTANTS, Value
+from stack.errors import os_error
+from stack.sockets.stream import StreamSocket
+
+_INT: Final = Struct("i")
+_LINGER: Final = Struct("ii")
+_WHOLE: Final = 256
+"""More than any structure but TCP_INFO, which is compared by field."""
+_TCP_LEVEL: Final = CONSTANTS["IPPROTO_TCP"]
+_SO_LINGER: Final = CONSTANTS["SO_LINGER"]
+_CONGESTION: Final = (CONSTANTS["IPPROTO_TCP"], CONSTANTS["TCP_CONGESTION"])
+_TCP_INFO: Final = CONSTANTS["TCP_INFO"]
+
+
+def setsockopt(process: Process, arguments: Arguments) -> Steps:
+    """setsockopt(fd, level, option, value, length)."""
+    yield from ()
+    file = process.socket(arguments)
+    level, option = _known(process, file, arguments)
+    value = _encode(arguments, arguments[3])
+    if (level, option) == _CONGESTION and value == b"newreno":
+        value = b"reno"  # FreeBSD's name of it
+    file.socket.setsockopt(level, option, value)
+    return 0
+
+
+def getsockopt(process: Process, arguments: Arguments) -> Steps:
+    """getsockopt(fd, level, option, [value], [length])."""
+    yield from ()
+    file = process.socket(arguments)
+    level, option = _known(process, file, arguments)
+    wanted = arguments[3]
+    if isinstance(wanted, list) and len(wanted) == 1:
+        wanted = wanted[0]
+    if isinstance(wanted, dict) and (level, option) == (_TCP_LEVEL, _TCP_INFO):
+        _check_info(file, arguments, wanted)
+        return 0
+    if isinstance(wanted, dict) and option == _SO_LINGER:
+        expected: Value = tuple(wanted.values())
+        found: Value = _LINGER.unpack(_bytes(file.socket.getsockopt(level, option, _LINGER.size)))
+    elif isinstance(wanted, str):
+        expected = wanted
+        found = _bytes(file.socket.getsockopt(level, option, _WHOLE)).split(b"\0")[0].decode("latin-1")
+    else:
+        expected = wanted
+        found = file.socket.getsockopt(level, option)
+    if wanted is not ANY and expected != found:
+        raise WrongOutputError(arguments.text(2), expected, found)
+    return 0
+
+
+def _bytes(value: int | bytes) -> bytes:
+    return _INT.pack(value) if isinstance(value, int) else value
+
+
+def _known(process: Process, file: SocketFile, arguments: Arguments) -> tuple[int, int]:
+    """Level and number of an option; UnsupportedError if the stack lacks it and the script does not expect that."""
+    level, option = arguments.number(1), arguments.number(2)
+    if (level, option) not in file.socket.options and process.expected != -1:
+        raise arguments.unsupported(f"{arguments.text(1)} {arguments.text(2)}")
+    return level, option
+
+
+def _encode(arguments: Arguments, value: Value) -> int | bytes:
+    match value:
+        case [int(number)]:
+            return number
+        case str(text) | [str(text)]:
+            return text.encode("latin-1")
+        case int(number):
+            return number
+        case dict(fields) if len(fields) == 2 and all(isinstance(part, int) for part in fields.values()):
+            return _LINGER.pack(*fields.values())
+        case _:
+            raise arguments.unsupported(f"the value {value!r}")
+
+
+def _check_info(file: SocketFile, arguments: Arguments, wanted: dict[str, Value]) -> None:
+    if not isinstance(file.socket, StreamSocket):
+        raise os_error(errno.ENOPROTOOPT)
+    info = file.socket.info()
+    for name, expected in wanted.items():
+        if not hasattr(info, name):
+            raise arguments.unsupported(f"TCP_INFO has no {name}")
+        if expected is not ANY and getattr(info, name) != expected:
+            raise WrongOutputError(name, expected, getattr(info, name))
+
+
+def fcntl(process: Process, arguments: Arguments) -> Steps:
+    """fcntl(fd, command, argument): F_GETFL, F_SETFL."""
+    yield from ()
+    file = process[arguments.number(0)]
+    command = arguments.number(1)
+    if not isinstance(file, SocketFile) or command not in (CONSTANTS["F_GETFL"], CONSTANTS["F_SETFL"]):
+        raise arguments.unsupported(arguments.text(1))
+    if command == CONSTANTS["F_SETFL"]:
+        file.nonblocking = bool(arguments.number(2) & os.O_NONBLOCK)
+        return 0
+    return os.O_RDWR | (os.O_NONBLOCK if file.nonblocking else 0)
+
+
+def ioctl(process: Process, arguments: Arguments) -> Steps:
+    """ioctl(fd, request, [value]): those that tell a number, and FIONBIO."""
+    yield from ()
+    file = process.socket(arguments)
+    request = arguments.number(1)
+    if request == CONSTANTS["FIONBIO"]:
+        file.nonblocking = arguments[2] not in (0, [0])
+        return 0
+    if request not in file.socket.requests:
+        raise arguments.unsupported(arguments.text(1))
+    found = file.socket.ioctl(request)
+    wanted = arguments[2][0] if isinstance(arguments[2], list) and arguments[2] else arguments[2]
+    if wanted is not ANY and wanted != found:
+        raise WrongOutputError(arguments.text(1), wanted, found)
+    return 0

@@ -1,0 +1,177 @@
+"""The shell commands of scripts: no shell, but what they mean for the stack."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from scenarios.packetdrill.calls.process import Process
+from scenarios.packetdrill.parser import nanoseconds
+from scenarios.packetdrill.profiles import LINUX
+from scenarios.packetdrill.source import UnsupportedError
+from scenarios.packetdrill.sysctls import changes
+from stack.config import ConfigError, TcpConfig
+from stack.tcp.state import State
+
+_SEPARATOR: Final = re.compile(r"\n|;|&&")
+_REDIRECTION: Final = re.compile(r"\s*(?:2>&1|[12]?>>?\s*/dev/null|&>\s*/dev/null)")
+_ARITHMETIC: Final = re.compile(r"\$\(\(([\d\s*+]+)\)\)")
+_TO_FILE: Final = re.compile(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)")
+_STATE: Final = re.compile(
+    r"sockstat\b[^|]*\|\s*(?:/usr/bin/)?grep\s+(?:-[cq]\s+)?[\"']?([A-Z_0-9]+)[\"']?(?:\s*\|\s*grep\s+(?:-q\s+)?[\"']?(\d+)[\"']?)?"
+)
+_HARMLESS: Final = frozenset(
+    {"true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set"}
+)
+"""What has no counterpart here, and needs none: modules, offloads, queueing disciplines."""
+_STATES: Final = {
+    "LISTEN": State.LISTEN, "SYN_SENT": State.SYN_SENT, "SYN_RCVD": State.SYN_RECEIVED,
+    "ESTABLISHED": State.ESTABLISHED, "CLOSE_WAIT": State.CLOSE_WAIT, "FIN_WAIT_1": State.FIN_WAIT_1,
+    "CLOSING": State.CLOSING, "LAST_ACK": State.LAST_ACK, "FIN_WAIT_2": State.FIN_WAIT_2,
+    "TIME_WAIT": State.TIME_WAIT, "CLOSED": State.CLOSED,
+}  # fmt: skip
+
+
+class WrongStateError(Exception):
+    """A state assertion that does not hold."""
+
+
+class Shell:
+    """Runs the shell parts of one script."""
+
+    def __init__(self, process: Process, pause: Callable[[int], None]) -> None:
+        """``pause`` lets so many ns pass."""
+        self._process = process
+        self._pause = pause
+
+    def run(self, text: str, line: int) -> None:
+        """Run commands. Raises UnsupportedError, WrongStateError."""
+        for command in _commands(text):
+            self._command(command, line)
+
+    def _command(self, command: str, line: int) -> None:
+        state = _STATE.fullmatch(command)
+        if state:
+            self._check_state(state.group(1), state.group(2), line)
+            return
+        to_file = _TO_FILE.fullmatch(command)
+        if to_file:
+            self._set(_dotted(to_file.group(2)), to_file.group(1).strip("\"'"), line)
+            return
+        if "|" in command or "`" in command or "$" in command:
+            raise UnsupportedError(line, f"shell: {command}")
+        try:
+            words = shlex.split(command, comments=True)
+        except ValueError:
+            raise UnsupportedError(line, f"shell: {command}") from None
+        if words:
+            self._words(words, command, line)
+
+    def _words(self, words: list[str], command: str, line: int) -> None:
+        name = PurePosixPath(words[0]).name
+        if name == "defaults.sh":
+            self._configure(dict(LINUX.knobs), line, command)
+        elif name == "sysctl":
+            for word in words[1:]:
+                if not word.startswith("-") and "=" in word:
+                    setting, _, value = word.partition("=")
+                    self._set(_dotted(setting), value, line)
+        elif name == "set_sysctls.py":
+            for word in words[1:]:
+                setting, _, value = word.partition("=")
+                self._set(_dotted(setting), value, line)
+        elif name == "sleep" and len(words) == 2:
+            self._pause(nanoseconds(words[1]))
+        elif name == "tcpdrop":
+            self._drop()
+        elif name not in _HARMLESS and words[:3] != ["ip", "tcp_metrics", "flush"]:
+            raise UnsupportedError(line, f"shell: {command}")
+
+    def _set(self, name: str, value: str, line: int) -> None:
+        value = " ".join(value.split())
+        try:
+            self._configure(changes(name, value), line, f"{name}={value}")
+        except KeyError as unknown:
+            what = unknown.args[0]
+            why = "" if what == name else f" (the stack has no {what})"
+            raise UnsupportedError(line, f"sysctl {name}{why}") from None
+        except ValueError:
+            raise UnsupportedError(line, f"sysctl {name}={value}") from None
+
+    def _configure(self, knobs: dict[str, Any], line: int, what: str) -> None:
+        """Sockets that are made from now on are like this."""
+        if not knobs:
+            return
+        host = self._process.host
+        try:
+            config: TcpConfig = replace(host.config.tcp, **knobs)
+        except ConfigError:
+            raise UnsupportedError(line, what) from None
+        host.config = replace(host.config, tcp=config)
+
+    def _check_state(self, name: str, number: str | None, line: int) -> None:
+        if name not in _STATES:
+            raise UnsupportedError(line, f"sockstat: state {name}")
+        process, state = self._process, _STATES[name]
+        found = sum(connection.state is state for connection in process.connections())
+        if state is State.LISTEN:
+            found += sum(socket.listening for socket in process.host.sockets)
+        if found == 0 if number is None else found != int(number):
+            states = ", ".join(connection.state.value for connection in process.connections()) or "none"
+            raise WrongStateError(
+                f"{number or 'some'} in {name} expected, {found} found (all states: {states})"
+            )
+
+    def _drop(self) -> None:
+        """FreeBSD's tcpdrop, of the connection under test."""
+        flow = self._process.flow
+        connection = None if flow is None else self._process.connection(flow)
+        if connection is not None:
+            connection.send_reset()
+            connection.fail(errno.ECONNABORTED)
+
+
+def _commands(text: str) -> Iterator[str]:
+    text = _REDIRECTION.sub("", text.replace("\\\n", " "))
+    text = _ARITHMETIC.sub(lambda found: str(_product(found.group(1))), text)
+    for command in _split(text):
+        command = command.strip()
+        if command and not command.startswith("#"):
+            yield command
+
+
+def _split(text: str) -> list[str]:
+    """At separators that are not quoted."""
+    parts, quoted = [""], ""
+    for piece in re.split(r"([\"'])", text):
+        if piece in ("'", '"'):
+            quoted = "" if quoted == piece else quoted or piece
+            parts[-1] += piece
+        elif quoted:
+            parts[-1] += piece
+        else:
+            first, *others = _SEPARATOR.split(piece)
+            parts[-1] += first
+            parts += others
+    return parts
+
+
+def _product(text: str) -> int:
+    """Arithmetic of the kind 15*1024*1024."""
+    total = 0
+    for term in text.split("+"):
+        value = 1
+        for factor in term.split("*"):
+            value *= int(factor)
+        total += value
+    return total
+
+
+def _dotted(name: str) -> str:
+    """``/proc/sys/net/ipv4/tcp_sack`` as ``net.ipv4.tcp_sack``."""
+    return name.removeprefix("/proc/sys/").removeprefix("/").replace("/", ".")
