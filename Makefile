@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench conformance clean
 
 run: $(STAMP)
 	$(BIN)/usernetstack run scenarios/examples/lossy_reordered.yaml --pcap out
@@ -15,6 +15,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+conformance: $(STAMP)
+	$(BIN)/python -m tests.conformance
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)

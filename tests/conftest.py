@@ -6,6 +6,8 @@ import os
 
 from hypothesis import settings
 
+pytest_plugins = ["tests.conformance.plugin"]
+
 # The same examples in every run, so that a failure here is a failure everywhere; HYPOTHESIS_PROFILE=search looks
 # for new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
