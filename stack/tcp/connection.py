@@ -61,7 +61,7 @@ def default_mss(address: bytes) -> int:
     return _DEFAULT_MSS[len(address)]
 
 
-def _nobody() -> None:
+def nobody() -> None:
     """Stands in for a callback that nobody has set."""
 
 
@@ -161,8 +161,8 @@ class Connection:
         """An ICMP error that may explain a later timeout (RFC 9293 3.9.2.2, RFC 5927 5.2)."""
         self.hop_limit = 0
         self.traffic_class = 0
-        self.notify: Callable[[], None] = _nobody
-        self.released: Callable[[], None] = _nobody
+        self.notify: Callable[[], None] = nobody
+        self.released: Callable[[], None] = nobody
         self.reported: Callable[[ErrorReport], None] = _ignore
         """Called for every ICMP error that is believed, but for those that path MTU discovery takes."""
         self.window_scaling = config.window_scaling
@@ -419,7 +419,7 @@ class Connection:
         Data that was not read is lost, and the peer must learn of it: a RST (RFC 9293 3.6, RFC 2525 2.17).
         """
         self.orphaned = True
-        self.notify = _nobody
+        self.notify = nobody
         if self.state is State.SYN_SENT:
             self.forget()
         elif self.receiver.queue.length and self.state is not State.TIME_WAIT:

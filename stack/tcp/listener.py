@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stack.config import TcpConfig
 from stack.internet.packet import Packet
 from stack.tcp.arrival import segment_arrives
-from stack.tcp.connection import Connection, default_mss
+from stack.tcp.connection import Connection, default_mss, nobody
 from stack.tcp.cookies import LIFETIME, Kept
 from stack.tcp.ecn import NOT_ECT, Feedback
 from stack.tcp.fastopen import FastOpenOption, PendingOpenings
@@ -22,10 +22,6 @@ from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpHeader, TcpOptio
 
 if TYPE_CHECKING:
     from stack.tcp.protocol import Tcp
-
-
-def _nobody() -> None:
-    """Stands in for a callback that nobody has set."""
 
 
 class Listener:
@@ -60,7 +56,7 @@ class Listener:
         self.traffic_class = 0
         self.authentication: KeyTable | None = None
         """The keys of the peers that must sign what they send."""
-        self.notify: Callable[[], None] = _nobody
+        self.notify: Callable[[], None] = nobody
         self._accept_queue: deque[Connection] = deque()
         self._half_open: dict[tuple[bytes, int, bytes, int], Connection] = {}
         self._fast_opens = PendingOpenings()

@@ -35,11 +35,6 @@ class RangeSet:
         """The end of the last range, or None if there is none."""
         return self._ends[-1] if self._ends else None
 
-    @property
-    def lowest(self) -> int | None:
-        """The start of the first range, or None if there is none."""
-        return self._starts[0] if self._starts else None
-
     def around(self, value: int) -> tuple[int, int] | None:
         """The range that ``value`` lies in."""
         index = bisect_right(self._starts, value) - 1

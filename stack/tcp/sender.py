@@ -207,8 +207,7 @@ class Sender:
         self.rtt.backoff = 0
         window = 1 if self.segments_retransmitted > 1 else config.initial_window
         self.congestion = self._new_congestion_control(mss, window)
-        if config.pacing or self.congestion.needs_pacing:
-            self._pacer = Pacer(self._connection.clock, self._connection.output)
+        self._pace_if_wanted()
         self.recovery = Recovery(self.board, self.congestion, self.rack, self.mtu_probing, config, self.iss)
         self.recovery.sack = self._connection.sack
         self._small_end = self._window_round_end = self.snd_nxt
@@ -236,7 +235,10 @@ class Sender:
         self.congestion = self._new_congestion_control(self.mss, config.initial_window)
         self.congestion.cwnd, self.congestion.ssthresh = before.cwnd, before.ssthresh
         self.recovery.congestion = self.congestion
-        if self._pacer is None and (config.pacing or self.congestion.needs_pacing):
+        self._pace_if_wanted()
+
+    def _pace_if_wanted(self) -> None:
+        if self._pacer is None and (self._connection.config.pacing or self.congestion.needs_pacing):
             self._pacer = Pacer(self._connection.clock, self._connection.output)
 
     def _new_congestion_control(self, mss: int, window: int) -> CongestionControl:
@@ -573,10 +575,9 @@ class Sender:
             deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
         self._rto_at = deadline
         self._schedule_probe(now)
-        self._set_alarm()
 
     def _schedule_probe(self, now: int) -> None:
-        """TLP_init: only in the open state, and with nothing that a SACK could still tell (RFC 8985 7.2).
+        """TLP_init, and with it the alarm: only in the open state, with nothing that a SACK could tell (RFC 8985 7.2).
 
         Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
         """
