@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from links.impairments.channel import Channel
+from links.impairments.dissect import packet_offset
 from links.impairments.spec import Impairments
 from stack.clock import Clock
 from stack.link import Frame, Link
+from stack.wire.segmentation import segments
 
 
 class ImpairedLink(Link):
     """A link that treats frames badly before they leave by the link that it wraps, and after they came in.
 
-    Each direction has a stream of chance of its own, so what happens in one does not change the other's luck.
+    Each direction has a stream of chance of its own, so what happens in one does not change the other's luck. What is
+    lost or delayed is always a packet as it is on a wire: super-segments are not taken, and cut when they come in.
     """
 
     def __init__(
@@ -24,14 +28,14 @@ class ImpairedLink(Link):
         self._link = link
         self.medium = link.medium
         self.mtu = link.mtu
-        self.offload = link.offload
+        self.offload = replace(link.offload, segmentation=0)
         self._receive: Callable[[Frame], None] | None = None
         streams = Random(random.getrandbits(64)), Random(random.getrandbits(64))
         self.egress = Channel(clock, streams[0], egress, link.transmit, medium=link.medium, name="egress")
         """What is transmitted."""
         self.ingress = Channel(clock, streams[1], ingress, self._arrive, medium=link.medium, name="ingress")
         """What is received."""
-        link.attach(self.ingress.send)
+        link.attach(self._come_in)
 
     def transmit(self, frame: Frame) -> None:
         """Into the egress channel."""
@@ -46,6 +50,13 @@ class ImpairedLink(Link):
         self.egress.close()
         self.ingress.close()
         self._link.close()
+
+    def _come_in(self, frame: Frame) -> None:
+        if not frame.segment_size:
+            self.ingress.send(frame)
+            return
+        for segment in segments(frame, packet_offset(frame.head, self.medium)):
+            self.ingress.send(segment)
 
     def _arrive(self, frame: Frame) -> None:
         if self._receive is not None:

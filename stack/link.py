@@ -43,7 +43,7 @@ class Frame:
     wants other bytes makes another frame.
     """
 
-    __slots__ = ("checksum", "checksum_at", "head", "payload", "transport")
+    __slots__ = ("checksum", "checksum_at", "head", "payload", "segment_size", "transport")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Frame:
         checksum: Checksum = Checksum.COMPLETE,
         transport: int = 0,
         checksum_at: int = 0,
+        segment_size: int = 0,
     ) -> None:
         self.head = head
         self.payload = payload
@@ -60,6 +61,9 @@ class Frame:
         """While PARTIAL: where in ``head`` the sum begins (the transport header)."""
         self.checksum_at = checksum_at
         """While PARTIAL: where in ``head`` the checksum field is."""
+        self.segment_size = segment_size
+        """Not 0: a super-segment, whose payload stands for several packets with so many bytes each, the last with the
+        rest; it is PARTIAL, and whoever needs them calls :func:`stack.wire.segmentation.segments`."""
 
     def __len__(self) -> int:
         return len(self.head) + len(self.payload)
@@ -77,6 +81,8 @@ class Offload:
 
     checksum: bool = False
     """The link accepts frames whose transport checksum is :attr:`Checksum.PARTIAL`."""
+    segmentation: int = 0
+    """The link accepts super-segments of TCP and UDP whose IP packets have up to so many bytes; 0: none."""
 
 
 class Link(ABC):

@@ -147,7 +147,10 @@ class Udp(Protocol):
         )
 
     def packet_arrives(self, packet: Packet) -> None:
-        """Verify a datagram; hand it to the most specific endpoint, or to all if it came to many."""
+        """Verify a datagram; hand it to the most specific endpoint, or to all if it came to many.
+
+        A super-segment stands for several datagrams, and is handed over as such.
+        """
         head, offset, payload = packet.head, packet.offset, packet.payload
         try:
             header = UdpHeader.parse(head, offset, offset + packet.length - len(payload))
@@ -179,8 +182,10 @@ class Udp(Protocol):
                 packet.destination, header.destination_port, packet.source, header.source_port, interface
             )
             endpoints = [] if found is None else [found]
+        size = packet.frame.segment_size or len(data)
         for endpoint in endpoints:
-            endpoint.user.datagram_arrives(packet, header.source_port, data)
+            for at in range(0, len(data) or 1, size or 1):
+                endpoint.user.datagram_arrives(packet, header.source_port, data[at : at + size])
         if not endpoints:
             self._host.drop("udp.no_port", packet.frame)
             if not packet.broadcast:

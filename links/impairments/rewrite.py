@@ -46,7 +46,14 @@ def mark_congestion(frame: Frame, medium: Medium) -> Frame | None:
     marked[at + 1] |= _CE << shift
     if version == 4:
         _update_checksum(marked, at + _IPV4_CHECKSUM_AT, marked[at + 1] - head[at + 1])
-    return Frame(bytes(marked), frame.payload, frame.checksum, frame.transport, frame.checksum_at)
+    return Frame(
+        bytes(marked),
+        frame.payload,
+        frame.checksum,
+        frame.transport,
+        frame.checksum_at,
+        frame.segment_size,
+    )
 
 
 def _update_checksum(head: bytearray, at: int, increase: int) -> None:

@@ -31,6 +31,7 @@ from stack.wire.ethernet import (
     HEADER_LENGTH,
     build_header,
 )
+from stack.wire.segmentation import segments
 
 if TYPE_CHECKING:
     from stack.host import Host
@@ -130,8 +131,14 @@ class Interface:
         if not self._up:
             self.host.drop("interface.down", frame)
             return
-        if frame.checksum is not _COMPLETE and not self.link.offload.checksum:
-            frame = complete(frame)
+        if frame.checksum is not _COMPLETE:
+            offload = self.link.offload
+            if frame.segment_size and not offload.segmentation:
+                for segment in segments(frame, HEADER_LENGTH if self._ethernet else 0):
+                    self.transmit(segment)
+                return
+            if not offload.checksum:
+                frame = complete(frame)
         self.link.transmit(frame)
 
     def link_header(self, mac: bytes, ethertype: int) -> bytes:

@@ -19,6 +19,7 @@ from stack.wire.icmpv4 import ParameterProblemCode, TimeExceededCode, Unreachabl
 from stack.wire.ipv4 import MIN_HEADER_LENGTH, Ipv4Header
 from stack.wire.ipv4_options import LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE, iterate_options
 from stack.wire.protocols import ICMPV6
+from stack.wire.segmentation import segments
 
 if TYPE_CHECKING:
     from stack.host import Host
@@ -251,7 +252,11 @@ class Ipv4:
         if packet.offset - packet.start > MIN_HEADER_LENGTH and not self._options_allow(packet):
             return
         hop = interface.next_hop(destination if route.via is None else route.via, False)
-        if packet.offset - packet.start + packet.length > interface.mtu:
+        if packet.offset - packet.start + packet.length > interface.mtu < packet.largest_piece:
+            if frame.segment_size:
+                for segment in segments(frame, packet.start):
+                    self.receive(packet.interface, segment, packet.start, False)
+                return
             if fragment & _DONT_FRAGMENT:
                 host.drop("ipv4.too_big", frame)
                 code = UnreachableCode.FRAGMENTATION_NEEDED

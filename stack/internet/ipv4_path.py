@@ -54,6 +54,7 @@ class Ipv4Path(Path):
         hop_limit: int = 0,
         traffic_class: int = 0,
         dont_fragment: bool = True,
+        segment_size: int = 0,
     ) -> None:
         """See :meth:`Path.send`."""
         if source is not None and source != self.source:
@@ -65,6 +66,7 @@ class Ipv4Path(Path):
                 hop_limit=hop_limit,
                 traffic_class=traffic_class,
                 dont_fragment=dont_fragment,
+                segment_size=segment_size,
             )
             return
         length = MIN_HEADER_LENGTH + len(header) + len(payload)
@@ -74,7 +76,7 @@ class Ipv4Path(Path):
             identification, flags = 0, _DONT_FRAGMENT
         else:
             identification, flags = self.next_identification() & 0xFFFF, 0
-        if length > self.mtu:
+        if length > self.mtu and not segment_size:
             if dont_fragment or length > LARGEST_PACKET:
                 raise os_error(errno.EMSGSIZE)
             whole = Ipv4Header(
@@ -100,6 +102,7 @@ class Ipv4Path(Path):
             frame.checksum = _PARTIAL
             frame.transport = len(frame.head) - len(header)
             frame.checksum_at = frame.transport + checksum_at
+            frame.segment_size = segment_size
         self._counters["ipv4.sent"] += 1
         if link_header is None:
             self._resolve(frame)

@@ -310,7 +310,7 @@ class Ipv6:
             host.icmp.v6.error(packet, icmpv6.DESTINATION_UNREACHABLE, UnreachableCode.NO_ROUTE)
             return
         interface = route.interface
-        if HEADER_LENGTH + packet.length > interface.mtu:
+        if HEADER_LENGTH + packet.length > interface.mtu < packet.largest_piece:
             host.drop("ipv6.too_big", frame)
             host.icmp.v6.error(packet, icmpv6.PACKET_TOO_BIG, 0, interface.mtu)
             return

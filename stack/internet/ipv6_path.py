@@ -56,6 +56,7 @@ class Ipv6Path(Path):
         hop_limit: int = 0,
         traffic_class: int = 0,
         dont_fragment: bool = True,
+        segment_size: int = 0,
     ) -> None:
         """See :meth:`Path.send`."""
         if source is not None and source != self.source:
@@ -67,12 +68,13 @@ class Ipv6Path(Path):
                 hop_limit=hop_limit,
                 traffic_class=traffic_class,
                 dont_fragment=dont_fragment,
+                segment_size=segment_size,
             )
             return
         length = len(header) + len(payload)
         first = _VERSION | traffic_class << 20
         lifetime = hop_limit or self.hop_limit
-        if length + HEADER_LENGTH > self.mtu:
+        if length + HEADER_LENGTH > self.mtu and not segment_size:
             if dont_fragment or length > LARGEST_PACKET:
                 raise os_error(errno.EMSGSIZE)
             data = self._joined(header, payload, checksum_at)
@@ -86,6 +88,7 @@ class Ipv6Path(Path):
             frame.checksum = _PARTIAL
             frame.transport = len(frame.head) - len(header)
             frame.checksum_at = frame.transport + checksum_at
+            frame.segment_size = segment_size
         self._counters["ipv6.sent"] += 1
         if link_header is None:
             self._resolve(frame)

@@ -327,7 +327,12 @@ def prepend(header: bytes, frame: Frame) -> Frame:
         return frame
     shift = len(header)
     return Frame(
-        header + frame.head, frame.payload, frame.checksum, frame.transport + shift, frame.checksum_at + shift
+        header + frame.head,
+        frame.payload,
+        frame.checksum,
+        frame.transport + shift,
+        frame.checksum_at + shift,
+        frame.segment_size,
     )
 
 

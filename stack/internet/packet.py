@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stack.link import Buffer, Checksum, Frame
+from stack.wire.segmentation import transport_end
 
 if TYPE_CHECKING:
     from stack.internet.interface import Interface
@@ -85,13 +86,29 @@ class Packet:
             return bytes(self.head[self.offset :]) + bytes(self.payload)
         return bytes(self.head[self.offset : self.offset + self.length])
 
+    @property
+    def largest_piece(self) -> int:
+        """Bytes of the largest IP packet that it stands for: its own, unless it is a super-segment."""
+        whole = self.offset - self.start + self.length
+        frame = self.frame
+        if not frame.segment_size:
+            return whole
+        return min(whole, transport_end(frame) - self.start + frame.segment_size)
+
     def onward(self, head: bytes) -> Frame:
         """The frame, without link header, in which the packet goes on under another IP header."""
         frame = self.frame
         # That a device has verified the checksum here is nothing to those who get it next.
         checksum = _PARTIAL if frame.checksum is _PARTIAL else Checksum.COMPLETE
         start = self.start
-        return Frame(head, self.payload, checksum, frame.transport - start, frame.checksum_at - start)
+        return Frame(
+            head,
+            self.payload,
+            checksum,
+            frame.transport - start,
+            frame.checksum_at - start,
+            frame.segment_size,
+        )
 
     def __repr__(self) -> str:
         return f"<Packet {self.source.hex()} > {self.destination.hex()} protocol {self.protocol} {self.length} bytes>"

@@ -87,14 +87,16 @@ class Path(ABC):
         hop_limit: int = 0,
         traffic_class: int = 0,
         dont_fragment: bool = True,
+        segment_size: int = 0,
     ) -> None:
         """Send one IP packet; ``header`` is the transport's, of an even length.
 
         The transport has put the folded sum of the pseudo-header into its checksum field, ``header[checksum_at]``;
         the rest is done here or by the link. With ``checksum_at=-1`` there is nothing to do. ``hop_limit=0`` is the
         path's. Without ``dont_fragment``, IPv4 routers may cut the packet, and it is cut here if it is larger than
-        the path MTU. Raises ``OSError``: EMSGSIZE if it is larger and must not be, or larger than IP can carry;
-        EADDRNOTAVAIL if ``source`` is no address of this host.
+        the path MTU. With ``segment_size`` it is a super-segment (:attr:`Frame.segment_size`), of which each piece has
+        to fit into the path MTU, and no longer than :attr:`offload` allows. Raises ``OSError``: EMSGSIZE if it is
+        larger and must not be, or larger than IP can carry; EADDRNOTAVAIL if ``source`` is no address of this host.
         """
 
     def learn_mtu(self, mtu: int) -> None:
