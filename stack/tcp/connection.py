@@ -711,10 +711,14 @@ class Connection:
             urgent = self._urgent_pointer(sequence)
             flags |= URG if urgent else 0
         path = self._path
+        segment_size = 0
         if not path.valid or length + _IP_HEADER[len(self.local)] > path.mtu:
-            # No way, or not in one piece: the retransmission finds the way that there is then.
-            self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
-            return
+            segment_size = self.sender.mss
+            others = length - len(payload) + _IP_HEADER[len(self.local)]
+            if not path.valid or len(payload) <= segment_size or others + segment_size > path.mtu:
+                # No way, or not in one piece: the retransmission finds the way that there is then.
+                self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
+                return
         header = build_header(
             self.local_port,
             self.remote_port,
@@ -736,6 +740,7 @@ class Connection:
             checksum_at=_CHECKSUM_AT,
             hop_limit=self.hop_limit,
             traffic_class=self.traffic_class | (self.ecn.codepoint if new_data else NOT_ECT),
+            segment_size=segment_size,
         )
 
     def _urgent_pointer(self, sequence: int) -> int:
@@ -805,6 +810,14 @@ class Connection:
     def _largest_segment(self, mtu: int) -> int:
         largest = mtu - _IP_HEADER[len(self.local)] - _HEADER
         return min(largest, 0xFFFF, self.config.mss or 0xFFFF)
+
+    @property
+    def largest_transmission(self) -> int:
+        """Most octets of data that the internet layer takes at one time; what is signed, it cannot segment."""
+        path = self._path
+        if self.authentication is not None or not path.offload.segmentation:
+            return self._largest_segment(path.mtu)
+        return path.offload.segmentation - _IP_HEADER[len(self.local)] - _HEADER - MAX_OPTIONS_LENGTH
 
     def _segment_size(self) -> int:
         """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""

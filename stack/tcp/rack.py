@@ -6,8 +6,6 @@ little reordering since.
 
 from __future__ import annotations
 
-from collections import deque
-
 from stack.clock import MILLISECOND
 from stack.tcp.rtt import RttEstimator
 from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
@@ -17,7 +15,7 @@ _PERSIST = 16
 
 
 class Rack:
-    """State of RFC 8985 5.3. Transmissions are kept in the order in which they were sent, and looked at once."""
+    """State of RFC 8985 5.3. Each transmission is looked at once, in the order in which they were sent."""
 
     __slots__ = (
         "_board",
@@ -28,8 +26,6 @@ class Rack:
         "_persist",
         "_rtt",
         "_rtts",
-        "_sent",
-        "_transmissions",
         "deadline",
         "reordering_seen",
     )
@@ -37,8 +33,6 @@ class Rack:
     def __init__(self, board: Scoreboard, rtts: RttEstimator) -> None:
         self._board = board
         self._rtts = rtts
-        self._sent: deque[tuple[SentSegment, int]] = deque()
-        self._transmissions = 0
         self._latest = 0
         """The most recent transmission that has been delivered: RACK.xmit_ts and RACK.end_seq in one."""
         self._rtt = 0
@@ -49,12 +43,6 @@ class Rack:
         self._dsack_round: int | None = None
         self.deadline: int | None = None
         """When the reordering timer is to look again (ns)."""
-
-    def sent(self, segment: SentSegment) -> None:
-        """``segment`` has just been transmitted, for the first time or again."""
-        self._transmissions += 1
-        segment.ordinal = self._transmissions
-        self._sent.append((segment, self._transmissions))
 
     def delivered(self, delivery: Delivery, now: int, echo_age: int | None) -> None:
         """Steps 2 and 3: the most recent transmission that got through, and whether anything came out of order.
@@ -110,7 +98,7 @@ class Rack:
         self.deadline = None
         if not self._latest:
             return 0
-        sent, lost = self._sent, 0
+        sent, lost = self._board.sent, 0
         patience = self._rtt + self.window(hurry=hurry)
         while sent:
             segment, number = sent[0]
@@ -130,7 +118,6 @@ class Rack:
 
     def clear(self) -> None:
         """Nothing is out any more."""
-        self._sent.clear()
         self.deadline = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 
 from stack.link import Buffer
@@ -13,7 +14,10 @@ _COMPACT = 256
 
 
 class SentSegment:
-    """One segment in the retransmission queue; SYN and FIN count one octet each."""
+    """One segment in the retransmission queue; SYN and FIN count one octet each.
+
+    It may be a super-segment of many times the MSS; it is cut when something happens to a part of it.
+    """
 
     __slots__ = (
         "delivered",
@@ -47,7 +51,7 @@ class SentSegment:
         self.snapshot: Snapshot | None = None
         """Where delivery stood when it was sent (:mod:`stack.tcp.rate`)."""
         self.ordinal = 0
-        """Its last transmission was so many-th of the connection, which tells apart what was sent at one instant."""
+        """Octets that had been transmitted when its last was: tells apart what was sent at one instant."""
         self.flight = 0
         """Octets in the network when it was sent last, itself included."""
         self.retransmitted = False
@@ -92,13 +96,22 @@ class Scoreboard:
         "_segments",
         "frontier",
         "lost_bytes",
+        "mss",
         "newly_lost",
         "retransmitted_bytes",
         "sacked",
         "sacked_bytes",
+        "sent",
+        "transmitted",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, mss: int) -> None:
+        self.mss = mss
+        """The size of the pieces of a super-segment."""
+        self.sent: deque[tuple[SentSegment, int]] = deque()
+        """Transmissions, with their ordinals, in the order of time; :mod:`stack.tcp.rack` takes out what is settled."""
+        self.transmitted = 0
+        """Octets, all transmissions counted."""
         self._segments: list[SentSegment] = []
         self._head = 0
         self._lost_from = 0
@@ -136,6 +149,12 @@ class Scoreboard:
     def append(self, segment: SentSegment) -> None:
         """A new segment was sent."""
         self._segments.append(segment)
+        self._note_transmission(segment)
+
+    def _note_transmission(self, segment: SentSegment) -> None:
+        self.transmitted += segment.end - segment.start
+        segment.ordinal = self.transmitted
+        self.sent.append((segment, segment.ordinal))
 
     def mark_retransmitted(self, segment: SentSegment, now: int) -> None:
         """``segment`` was sent again."""
@@ -144,6 +163,7 @@ class Scoreboard:
         if not segment.retransmitted:
             segment.retransmitted = True
             self.retransmitted_bytes += segment.end - segment.start
+        self._note_transmission(segment)
 
     def acknowledge(self, snd_una: int, delivery: Delivery) -> None:
         """Drop what a cumulative ACK covers."""
@@ -168,6 +188,7 @@ class Scoreboard:
         self._head = head
         if head == len(segments):
             segments.clear()
+            self.sent.clear()
             self._head = 0
         elif head >= _COMPACT and head * 2 >= len(segments):
             del segments[:head]
@@ -257,29 +278,58 @@ class Scoreboard:
 
     def split(self, limit: int) -> None:
         """The path takes only ``limit`` bytes of payload now: cut what is larger, and count it as lost."""
-        result: list[SentSegment] = []
-        for segment in self._segments[self._head :]:
-            pieces = [segment]
+        self.mss = limit
+        index = self._head
+        while index < len(self._segments):
+            segment = self._segments[index]
+            pieces = 1
             while len(segment.payload) > limit:
-                pieces.insert(-1, self._cut(segment, limit))
-            if len(pieces) > 1 and not segment.sacked:
-                for piece in pieces:
+                self._cut(index, limit)
+                index += 1
+                pieces += 1
+            if pieces > 1 and not segment.sacked:
+                for piece in self._segments[index - pieces + 1 : index + 1]:
                     self.lose(piece)
-            result += pieces
-        self._segments = result
-        self._head = 0
+            index += 1
 
-    @staticmethod
-    def _cut(segment: SentSegment, limit: int) -> SentSegment:
+    def front(self, segment: SentSegment, limit: int) -> SentSegment:
+        """``segment``; of a longer super-segment, as many pieces as have at most ``limit`` octets, cut off in front."""
+        pieces = limit // self.mss
+        if len(segment.payload) <= limit or pieces <= 0:
+            return segment
+        return self._cut(self._index(segment.start), pieces * self.mss)
+
+    def last_piece(self) -> SentSegment:
+        """The newest segment, cut off if it is a piece of a super-segment."""
+        segment = self._segments[-1]
+        size = len(segment.payload)
+        if size > self.mss:
+            self._cut(len(self._segments) - 1, (size - 1) // self.mss * self.mss)
+        return segment
+
+    def _cut(self, index: int, octets: int) -> SentSegment:
+        """Cut so much off the front of a segment, which remains as the rest of itself."""
+        segment = self._segments[index]
         view = memoryview(segment.payload)
-        middle = segment.start + limit
-        front = SentSegment(segment.start, middle, view[:limit], segment.flags & ~_LAST_ONLY, segment.sent_at)
+        middle = segment.start + octets
+        front = SentSegment(
+            segment.start, middle, view[:octets], segment.flags & ~_LAST_ONLY, segment.sent_at
+        )
         front.first_sent_at = segment.first_sent_at
         front.transmissions = segment.transmissions
         front.sacked, front.lost, front.retransmitted = segment.sacked, segment.lost, segment.retransmitted
         front.delivered = segment.delivered
+        front.snapshot = segment.snapshot
+        rest = segment.end - middle
+        front.flight = segment.flight - rest
+        front.ordinal = segment.ordinal - rest
         segment.start = middle
-        segment.payload = view[limit:]
+        segment.payload = view[octets:]
+        self._segments.insert(index, front)
+        for place, (sent, number) in enumerate(self.sent):
+            if sent is segment and number == segment.ordinal:
+                self.sent.insert(place, (front, front.ordinal))
+                break
         return front
 
     def _index(self, sequence: int) -> int:
@@ -297,13 +347,25 @@ class Scoreboard:
         self, gap_start: int, gap_end: int, covered_start: int, covered_end: int, delivery: Delivery
     ) -> None:
         segments = self._segments
-        # A segment may have been covered in part by an earlier block: begin at the one that holds gap_start.
+        # A segment may have been covered in part by an earlier block: begin at the one that holds gap_start. A piece
+        # of a super-segment counts once it is covered whole; smaller cuts would be a stranger's to make.
         index = self._index_at(gap_start)
         while index < len(segments) and segments[index].start < gap_end:
             segment = segments[index]
             index += 1
-            if segment.sacked or segment.start < covered_start or segment.end > covered_end:
+            if segment.sacked:
                 continue
+            if segment.start < covered_start:
+                skipped = -(-(covered_start - segment.start) // self.mss) * self.mss
+                if segment.start + skipped >= segment.end:
+                    continue
+                self._cut(index - 1, skipped)
+                index += 1
+            if segment.end > covered_end:
+                kept = (covered_end - segment.start) // self.mss * self.mss
+                if kept <= 0:
+                    continue
+                segment = self._cut(index - 1, kept)
             self._sack(segment)
             delivery.segments.append(segment)
             delivery.octets += segment.end - segment.start

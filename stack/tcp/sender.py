@@ -8,7 +8,7 @@ from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.congestion import CongestionControl, Settings, find
-from stack.tcp.pacing import Pacer
+from stack.tcp.pacing import Pacer, burst
 from stack.tcp.plpmtud import MtuProbing
 from stack.tcp.probe import TailLossProbe
 from stack.tcp.rack import Rack
@@ -53,6 +53,7 @@ class Sender:
         "congestion",
         "fin_sent",
         "iss",
+        "largest",
         "last_sent",
         "mss",
         "mtu_probing",
@@ -84,7 +85,9 @@ class Sender:
         self.snd_wl2 = 0
         self.mss = mss
         """Most octets of data in a segment, after all options that every segment carries (RFC 9293 3.7.1)."""
-        self.board = Scoreboard()
+        self.largest = mss
+        """Most octets of data that leave at one time: many times the MSS, if the link segments."""
+        self.board = Scoreboard(mss)
         self.rtt = RttEstimator(config)
         self.congestion = self._new_congestion_control(mss, config.initial_window)
         self.rate = DeliveryRate()
@@ -201,7 +204,7 @@ class Sender:
         One lost SYN is forgiven, as in Linux; after more, one segment (RFC 5681 3.1).
         """
         config = self._connection.config
-        self.mss = mss
+        self._set_mss(mss)
         if self.segments_retransmitted and not self.rtt.srtt:
             self.rtt.initial = max(self.rtt.initial, _RTO_AFTER_LOST_SYN)
         self.rtt.backoff = 0
@@ -397,7 +400,7 @@ class Sender:
     def _retransmit_first(self, now: int) -> None:
         lost = self.recovery.next_retransmission()
         if lost is not None:
-            self._retransmit(lost, now)
+            self._retransmit(self.board.front(lost, self.mss), now)
 
     def _show(self) -> None:
         observer = self._connection.tcp.host.observer
@@ -409,9 +412,9 @@ class Sender:
     def output(self) -> None:
         """Send what may be sent now: what is lost first, then new data (RFC 6675 4, RFC 9293 3.8.6.2.1)."""
         now = self._connection.clock.now()
-        recovery = self.recovery
+        recovery, board = self.recovery, self.board
         limited = False
-        if not len(self.board) and self._unsent.length:
+        if not len(board) and self._unsent.length:
             self._restart_after_idle(now)
             self.congestion.resume(now)
         new_first, start = recovery.new_first, self.snd_nxt
@@ -419,6 +422,7 @@ class Sender:
             room = self.congestion.cwnd - recovery.pipe
             lost = None if new_first else recovery.next_retransmission()
             if lost is not None:
+                lost = board.front(lost, min(room, self._burst()))
                 if lost.end - lost.start > room:
                     limited = True
                     break
@@ -426,7 +430,7 @@ class Sender:
                     break
                 self._retransmit(lost, now)
                 continue
-            length = self._next_length()
+            length = self._next_length(room)
             if length < 0 or max(length, 1) > room:
                 limited = length >= 0
                 if not new_first:
@@ -439,8 +443,8 @@ class Sender:
             if self._pacer is not None and not self._pacer.may_send(now):
                 break
             self._send_new(length, now)
-            if length > self.mss:
-                self.mtu_probing.sent(self.board.last)
+            if length > self.mss and self.mtu_probing.active:
+                self.mtu_probing.sent(board.last)
         self._note_window_use(limited)
         waits = limited or (self._pacer is not None and self._pacer.waiting)
         if not waits and self._unsent.length < self.mss and not self.board.lost_bytes:
@@ -451,15 +455,31 @@ class Sender:
             self._blocked_since = now
             self._start_persist_timer(now)
 
-    def _next_length(self) -> int:
-        """Octets of the next new segment, 0 for a bare FIN, -1 if nothing new may be sent."""
+    def _burst(self) -> int:
+        """Most octets that leave at one time: no more than pacing would send at once (Linux ``tcp_tso_autosize``)."""
+        if self._pacer is None or self.largest == self.mss:
+            return self.largest
+        rate = self.congestion.pacing_rate(self.rtt.srtt)
+        return max(min(burst(rate), self.largest), 2 * self.mss) if rate else self.largest
+
+    def _next_length(self, room: int) -> int:
+        """Octets of the next new segment, 0 for a bare FIN, -1 if nothing new may be sent.
+
+        Of a super-segment, so many as cwnd has ``room`` for; but never less than one MSS.
+        """
         unsent = self._unsent.length
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if not unsent:
             return 0 if self._fin_is_due and window > 0 else -1
-        length = min(unsent, self.mss, window)
-        if length >= self.mss:
-            return self.mtu_probing.next_size(window) if self.mtu_probing.active else length
+        mss = self.mss
+        length = min(unsent, mss, window)
+        if length >= mss:
+            if self.mtu_probing.active:
+                return self.mtu_probing.next_size(window)
+            if self.largest > mss:
+                length = min(unsent, window, max(min(room, self._burst()), mss))
+                length -= length % mss
+            return length
         if length <= 0:
             return -1
         return length if self._partial_may_go(length, unsent) else -1
@@ -526,7 +546,6 @@ class Sender:
             None if timestamps is None else timestamps.value(now),
             retransmission=again,
         )
-        self.rack.sent(segment)
         self.rate.segment_sent(segment, flight, now, alone=len(self.board) == 1 and not again)
         if self._pacer is not None:
             self._pacer.sent(len(segment.payload), self.congestion.pacing_rate(self.rtt.srtt), now)
@@ -648,7 +667,7 @@ class Sender:
         if length > 0:
             self._send_new(length, now)
         else:
-            self._retransmit(self.board.last, now)
+            self._retransmit(self.board.last_piece(), now)
         self._probe.sent(self.snd_nxt, retransmission=length <= 0)
         self._restart_timers(now)
 
@@ -670,7 +689,7 @@ class Sender:
             self._probe.end = None
         self.rtt.backoff += 1
         if not connection.deferring:
-            self._retransmit(self.board.first, now)
+            self._retransmit(self.board.front(self.board.first, self.mss), now)
         self._restart_timers(now)
         self._show()
 
@@ -709,8 +728,12 @@ class Sender:
     def change_mss(self, mss: int) -> None:
         """The path MTU has changed; what is out in larger segments is cut and sent again (RFC 1191 6.4)."""
         smaller = mss < self.mss
-        self.mss = mss
+        self._set_mss(mss)
         self.congestion.change_mss(mss)
         if smaller and len(self.board):
             self.board.split(mss)
             self.mtu_probing.forget()
+
+    def _set_mss(self, mss: int) -> None:
+        self.mss = self.board.mss = mss
+        self.largest = max(self._connection.largest_transmission // mss, 1) * mss

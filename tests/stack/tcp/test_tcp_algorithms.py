@@ -88,7 +88,7 @@ def test_backoff_doubles_up_to_the_maximum() -> None:
 
 
 def _sent(count: int) -> Scoreboard:
-    board = Scoreboard()
+    board = Scoreboard(1000)
     for index in range(count):
         board.append(SentSegment(index * MSS, (index + 1) * MSS, bytes(MSS), ACK, 0))
     return board

@@ -648,7 +648,7 @@ def test_the_least_rto_can_be_a_second() -> None:
 def test_the_reordering_window_widens_when_it_was_too_small_and_shrinks_again() -> None:
     rtt = RttEstimator(TcpConfig())
     rtt.sample(80 * MILLISECOND, 1, 2, 0)
-    rack = Rack(Scoreboard(), rtt)
+    rack = Rack(Scoreboard(1000), rtt)
     windows = []
     for round_trip in range(6):
         windows.append(rack.window(hurry=False) // MILLISECOND)

@@ -129,7 +129,7 @@ class _Model:
 @pytest.mark.shows("RFC 6675 3", "RFC 2018 5")
 @given(st.data())
 def test_the_scoreboard_counts_as_a_model_does(data: st.DataObject) -> None:
-    board, model = Scoreboard(), _Model()
+    board, model = Scoreboard(1000), _Model()
     segments: list[tuple[int, int]] = []
     for _ in range(data.draw(st.integers(1, 30))):
         step = data.draw(st.sampled_from(("send", "ack", "sack", "lose", "lose one", "find", "again")))
@@ -170,7 +170,7 @@ def test_the_scoreboard_counts_as_a_model_does(data: st.DataObject) -> None:
 
 
 def test_splitting_keeps_the_fin_at_the_end_and_loses_all_parts() -> None:
-    board = Scoreboard()
+    board = Scoreboard(1000)
     board.append(SentSegment(0, 3001, bytes(3000), ACK | FIN, 0))
     board.split(1000)
     parts = board._segments
