@@ -12,22 +12,33 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from links.live.errors import LinkError
-from stack.link import Buffer, Frame, Link, Medium, Offload
+from links.live.virtio import HEADER_LENGTH, header_of, parse
+from stack.link import Frame, Link, Medium, Offload
 
 DEVICE = "/dev/net/tun"
 MTU_MAX = 65521
 """The largest MTU that the kernel gives a TAP device (65535 less an Ethernet header)."""
 
 _TUNSETIFF = 0x400454CA
+_TUNSETOFFLOAD = 0x400454D0
 _IFF_TUN = 0x0001
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+_CHECKSUM = 0x01
+_TCP_SEGMENTATION = 0x02 | 0x04
+_UDP_SEGMENTATION = 0x20 | 0x40
+_OFFLOADS = (_CHECKSUM | _TCP_SEGMENTATION | _UDP_SEGMENTATION, _CHECKSUM | _TCP_SEGMENTATION, _CHECKSUM)
+"""What we take from the kernel undone: all that we can, or what an older kernel (before 6.2) knows of it."""
 _IFNAMSIZ = 16
 _IFREQ = struct.Struct("16sH22x")
 
-_ETHERNET_OVERHEAD = 14 + 2 * 4  # a header and two 802.1Q tags
+_ETHERNET_HEADER = 14
+_ETHERNET_OVERHEAD = _ETHERNET_HEADER + 2 * 4  # a header and two 802.1Q tags
+_LARGEST_PACKET = 65535
 _BATCH = 64  # frames read per wake-up: then whoever else waits for the loop has a turn
 
 
@@ -38,6 +49,9 @@ class TapLink(Link):
     administrator made persistent is used, and stays. Frames are read when the loop finds the device
     readable, so a loop must run, and everything happens in its thread. Setting up the kernel's end
     (up, MTU, addresses) is the business of :class:`links.live.netlink.KernelEnd`.
+
+    With ``offload``, checksums and super-segments pass both ways as they are, by a virtio-net header in front of each
+    frame: what the one end left undone, the other does not ask for, as their memory is the same.
     """
 
     def __init__(
@@ -46,6 +60,7 @@ class TapLink(Link):
         *,
         medium: Medium = Medium.ETHERNET,
         mtu: int = 1500,
+        offload: bool = True,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Open the device ``name``; the kernel chooses a name if it is empty, and fills in a ``%d`` in it.
@@ -55,7 +70,7 @@ class TapLink(Link):
         """
         self.medium = medium
         self.mtu = mtu
-        self.offload = Offload()
+        self.offload = Offload(checksum=True, segmentation=_LARGEST_PACKET) if offload else Offload()
         self.received = 0
         """Frames that the kernel has sent us."""
         self.sent = 0
@@ -66,10 +81,15 @@ class TapLink(Link):
         """Called once if the device is taken away from us."""
         self._loop = asyncio.get_running_loop() if loop is None else loop
         self._receive: Callable[[Frame], None] | None = None
-        self._read_size = mtu + (_ETHERNET_OVERHEAD if medium is Medium.ETHERNET else 0)
+        ethernet = medium is Medium.ETHERNET
+        self._start = _ETHERNET_HEADER if ethernet else 0
+        self._read_size = (_LARGEST_PACKET if offload else mtu) + (_ETHERNET_OVERHEAD if ethernet else 0)
+        self._read_size += HEADER_LENGTH if offload else 0
         if not 68 <= mtu <= MTU_MAX:
             raise LinkError(errno.EINVAL, f"an MTU must be 68 to {MTU_MAX} bytes, not {mtu}")
-        self._descriptor, self.name = _open(name, _IFF_TAP if medium is Medium.ETHERNET else _IFF_TUN)
+        flags = (_IFF_TAP if ethernet else _IFF_TUN) | (_IFF_VNET_HDR if offload else 0)
+        self._descriptor, self.name = _open(name, flags)
+        self._parse: Callable[[bytes], Frame] = parse if offload else Frame
 
     def attach(self, receive: Callable[[Frame], None]) -> None:
         """Hand every frame that arrives to ``receive``, from now on."""
@@ -79,9 +99,11 @@ class TapLink(Link):
 
     def transmit(self, frame: Frame) -> None:
         """Give one frame to the kernel; what it refuses is counted in :attr:`drops`."""
-        buffers: tuple[Buffer, ...] = (frame.head, frame.payload) if frame.payload else (frame.head,)
         try:
-            os.writev(self._descriptor, buffers)
+            if self.offload.checksum:
+                os.writev(self._descriptor, (header_of(frame, self._start), frame.head, frame.payload))
+            else:
+                os.writev(self._descriptor, (frame.head, frame.payload))
         except OSError as error:
             self.drops[errno.errorcode[error.errno or errno.EIO]] += 1
         else:
@@ -95,7 +117,7 @@ class TapLink(Link):
             self._descriptor = -1
 
     def _readable(self) -> None:
-        receive = self._receive
+        receive, parse = self._receive, self._parse
         for _ in range(_BATCH):
             try:
                 data = os.read(self._descriptor, self._read_size)
@@ -106,7 +128,7 @@ class TapLink(Link):
                 return
             self.received += 1
             if receive is not None:
-                receive(Frame(data))
+                receive(parse(data))
 
     def _lost(self, error: OSError) -> None:
         self._loop.remove_reader(self._descriptor)
@@ -119,7 +141,7 @@ def _open(name: str, flags: int) -> tuple[int, str]:
     """A non-blocking descriptor of the device, and the name that it has."""
     if len(os.fsencode(name)) >= _IFNAMSIZ:
         raise LinkError(errno.EINVAL, f"{name}: a device name has at most {_IFNAMSIZ - 1} bytes")
-    kind = "TAP" if flags == _IFF_TAP else "TUN"
+    kind = "TAP" if flags & _IFF_TAP else "TUN"
     try:
         descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -127,10 +149,20 @@ def _open(name: str, flags: int) -> tuple[int, str]:
     try:
         request = _IFREQ.pack(os.fsencode(name), flags | _IFF_NO_PI)
         answer = fcntl.ioctl(descriptor, _TUNSETIFF, request)
+        if flags & _IFF_VNET_HDR:
+            _take_offloads(descriptor)
     except OSError as error:
         os.close(descriptor)
         raise LinkError(error.errno, f"{name}: {_attaching_failed(error, kind)}") from error
     return descriptor, os.fsdecode(_IFREQ.unpack(answer)[0].rstrip(b"\0"))
+
+
+def _take_offloads(descriptor: int) -> None:
+    """Tell the kernel what it need not do for us; what it does not know, it does itself."""
+    for offloads in _OFFLOADS:
+        with suppress(OSError):
+            fcntl.ioctl(descriptor, _TUNSETOFFLOAD, offloads)
+            return
 
 
 def _opening_failed(error: OSError, kind: str) -> str:
