@@ -187,6 +187,9 @@ class TcpConfig(Section):
         choices=("off", "accept", "request"),
     )
     accurate_ecn: bool = knob(False, "Prefer AccECN feedback (RFC 9768), when asking and when asked.")
+    accurate_ecn_option: bool = knob(
+        True, "With AccECN feedback, count octets, too, in an option (RFC 9768 3.2.3; Linux tcp_ecn_option)."
+    )
     hystart: bool = knob(True, "Leave slow start when the RTT rises (RFC 9406).")
     abe: bool = knob(True, "Fall less far for an ECN mark than for a loss (RFC 8511).")
     pacing: bool = knob(False, "Spread segments over the round trip, whatever the congestion control.")

@@ -151,6 +151,7 @@ _LINUX: Final[Mapping[str, Setting]] = {
     "tcp_rto_min_us": _knob("min_rto", lambda value: value * 1000),
     "tcp_max_tw_buckets": _count("time_wait_connections"),
     "tcp_ecn": _ecn,
+    "tcp_ecn_option": _knob("accurate_ecn_option", bool),
     "tcp_fastopen": _fast_open,
     "tcp_fastopen_key": _fast_open_key,
     "tcp_syncookies": _choice("syn_cookies", "off", "overflow", "always"),

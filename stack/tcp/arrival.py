@@ -64,7 +64,11 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
         # The window in a SYN is never scaled (RFC 7323 2.2).
         sender.acknowledge(segment, now, 0)
         connection.establish()
-        connection.receiver.acknowledge_handshake()
+        if connection.ecn.counter is not None:
+            # Only a pure ACK can tell how the SYN/ACK arrived (RFC 9768 3.2.2.1).
+            connection.send_ack()
+        else:
+            connection.receiver.acknowledge_handshake()
         segment.sequence += 1
         if segment.length:
             # A server with Fast Open may answer at once (RFC 7413 4.2.1).
@@ -80,7 +84,8 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     now = connection.clock.now()
     flags = segment.flags
     if _is_syn_again(connection, segment):
-        _syn_arrives(connection)
+        connection.ecn.syn_arrives_again(flags, segment.codepoint)
+        _syn_arrives(connection, segment)
         return
     if not _is_acceptable(connection, segment, now):
         return
@@ -89,7 +94,7 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
         return
     if flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
         # The SYN/ACK of a simultaneous open goes on to its ACK.
-        _syn_arrives(connection)
+        _syn_arrives(connection, segment)
         return
     if not flags & ACK:
         connection.drop("tcp.no_ack")
@@ -187,16 +192,18 @@ def _reset_arrives(connection: Connection, segment: Segment) -> None:
         connection.fail(errno.ECONNRESET)
 
 
-def _syn_arrives(connection: Connection) -> None:
+def _syn_arrives(connection: Connection, segment: Segment) -> None:
     """Fourth, check the SYN bit: whatever its sequence number, a challenge ACK (RFC 5961 4.2).
 
-    A SYN that comes again in SYN-RECEIVED shows that our SYN/ACK was lost.
+    A SYN that comes again in SYN-RECEIVED shows that our SYN/ACK was lost, a SYN/ACK that our ACK was.
     """
     connection.drop("tcp.unexpected_syn")
     if connection.state is State.SYN_RECEIVED:
         connection.sender.answer_syn()
-    else:
-        connection.challenge()
+        return
+    if segment.flags & ACK and segment.sequence == connection.receiver.irs:
+        connection.ecn.acknowledge_syn_ack(segment.codepoint)
+    connection.challenge()
 
 
 def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
@@ -240,6 +247,7 @@ def _complete_passive_open(connection: Connection, segment: Segment, now: int) -
     """SYN-RECEIVED to ESTABLISHED; the window in a SYN is never scaled (RFC 7323 2.2)."""
     connection.sender.take_syn_data(segment.acknowledgment)
     connection.sender.acknowledge(segment, now, 0 if segment.flags & SYN else connection.snd_shift)
+    connection.ecn.handshake_over(segment.flags, pure=not segment.length and not segment.sack)
     connection.establish()
     listener, connection.listener = connection.listener, None
     if listener is not None:

@@ -13,12 +13,12 @@ from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
 from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
-from stack.tcp.ecn import NOT_ECT, Ecn
+from stack.tcp.ecn import Ecn
 from stack.tcp.fastopen import FastOpening, FastOpenOption
 from stack.tcp.info import TcpInfo, tcp_info
 from stack.tcp.key_table import KeyTable
 from stack.tcp.receiver import Receiver
-from stack.tcp.segment import Segment
+from stack.tcp.segment import NOT_ECT, Segment
 from stack.tcp.sender import Sender
 from stack.tcp.sequence import MASK, widen
 from stack.tcp.state import State
@@ -173,6 +173,7 @@ class Connection:
             request=config.ecn == "request",
             accept=config.ecn != "off",
             accurate=config.accurate_ecn,
+            octets=config.accurate_ecn_option,
             each=each,
         )
         chosen, offset = tcp.initial_sequence(key)
@@ -491,7 +492,7 @@ class Connection:
         if self.authentication is not None:
             self.authentication.begin(segment.sequence, None if segment.flags & ACK else options)
         if segment.flags & ACK:
-            self.ecn.syn_ack_arrives(segment.flags, segment.codepoint)
+            self.ecn.syn_ack_arrives(segment.flags, segment.codepoint, segment.accurate_ecn)
         else:
             self.ecn.syn_arrives(segment.flags, segment.codepoint)
         if options.mss:
@@ -684,14 +685,20 @@ class Connection:
         receiver = self.receiver
         new_data = len(payload) > 0 and not retransmission
         if flags & SYN:
-            options = self._syn_options(self.fast_open_option if not retransmission else None)
+            options = self._syn_options(first=not retransmission, answer=bool(flags & ACK))
             window = receiver.window.first
-            # What drops a SYN that asks for ECN may take one that does not (RFC 3168 6.1.1.1, Linux tcp_ecn_fallback).
-            flags |= self.ecn.in_syn_ack() if flags & ACK else 0 if retransmission else self.ecn.in_syn()
+            timeouts = self.sender.retries
+            flags |= self.ecn.in_syn_ack(timeouts) if flags & ACK else self.ecn.in_syn(timeouts)
         else:
             options = b"" if self.timestamps is None else self.timestamps.option(self.clock.now())
+            sack = b""
             if self.sack and (len(receiver.out_of_order) or receiver.duplicate):
-                options += self._sack_option(len(payload))
+                sack = self._sack_option(len(payload))
+            counter = self.ecn.counter
+            if counter is not None and counter.tells_octets and not (retransmission or flags & RST):
+                room = min(40 - self._options_length, self.sender.mss - len(payload)) - len(sack)
+                options += counter.option(room, data=new_data)
+            options += sack
             window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
             flags |= self.ecn.flags(new_data=new_data)
         authentication = self.authentication
@@ -831,9 +838,15 @@ class Connection:
         length = _TIMESTAMP_OPTION if self.timestamps is not None else 0
         return length if self.authentication is None else length + self.authentication.option_length
 
-    def _syn_options(self, fast_open: FastOpenOption | None) -> bytes:
-        """In a SYN what we want; in a SYN/ACK, which follows :meth:`negotiate`, what both want."""
+    def _syn_options(self, *, first: bool, answer: bool) -> bytes:
+        """In a SYN what we want; in a SYN/ACK, which follows :meth:`negotiate`, what both want.
+
+        What something in the path may not like goes with the first of them only.
+        """
+        fast_open = self.fast_open_option if first else None
         options = TcpOptions(mss=self.offered_mss, sack_permitted=self.sack)
+        if first and answer and fast_open is None and self.authentication is None:
+            options.accurate_ecn = self.ecn.in_syn_ack_option
         if self.timestamps is not None:
             options.timestamp = self.timestamps.value(self.clock.now()) & MASK
             options.timestamp_echo = self.timestamps.recent & MASK

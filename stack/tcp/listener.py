@@ -12,10 +12,10 @@ from stack.internet.packet import Packet
 from stack.tcp.arrival import segment_arrives
 from stack.tcp.connection import Connection, default_mss, nobody
 from stack.tcp.cookies import LIFETIME, Kept
-from stack.tcp.ecn import NOT_ECT, Feedback
+from stack.tcp.ecn import Feedback
 from stack.tcp.fastopen import FastOpenOption, PendingOpenings
 from stack.tcp.key_table import KeyTable
-from stack.tcp.segment import Segment
+from stack.tcp.segment import NOT_ECT, Segment
 from stack.tcp.sequence import MASK
 from stack.tcp.state import State
 from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpHeader, TcpOptions
@@ -180,7 +180,6 @@ class Listener:
             # There is no place for what they say.
             options = TcpOptions(mss=options.mss)
             segment.flags &= ~(AE | CWR | ECE)
-        segment.flags &= ~AE
         size = options.mss or default_mss(key[0])
         connection = self._create(key, packet, None, tcp.syn_cookies.make(key, segment.sequence, size, now))
         if connection is None:
@@ -224,12 +223,13 @@ class Listener:
         if segment.timestamp is not None and connection.timestamps is not None:
             kept = Kept.read(segment.timestamp_echo)
             options = kept.options(mss, segment.timestamp)
-            flags |= ECE | CWR if kept.ecn else 0
+            flags |= connection.ecn.restored(segment.flags) if kept.ecn else 0
             rtt = connection.timestamps.elapsed(segment.timestamp_echo, now)
         header = TcpHeader(segment.source_port, self.port, irs, 0, flags, segment.window)
         connection.negotiate(options, Segment(header, options, b"", NOT_ECT))
         connection.enter(State.SYN_RECEIVED)
         connection.sender.shook_hands(rtt)
+        connection.ecn.handshake_over(segment.flags, pure=not segment.length and not segment.sack)
         connection.establish()
         self._accept_queue.append(connection)
         self.notify()

@@ -100,6 +100,9 @@ class Receiver:
         if end <= self.rcv_nxt:
             self.interactive = False
             self._arrived_again(sequence, end)
+            counter = self._connection.ecn.counter
+            if counter is not None:
+                counter.arrived_again(sequence)
             return
         right = self.window.right_edge
         if end > right:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from stack.link import Buffer
 from stack.tcp.sequence import widen
 from stack.wire.tcp import SYN, TcpHeader, TcpOptions
+
+NOT_ECT: Final = 0
+ECT_1: Final = 1
+ECT_0: Final = 2
+CE: Final = 3
+"""The two ECN bits of the IP header (RFC 3168 5)."""
 
 
 class Segment:
     """SEG of RFC 9293 3.3.1. ``window`` is not scaled yet."""
 
     __slots__ = (
+        "accurate_ecn",
         "acknowledgment",
         "codepoint",
         "destination_port",
@@ -43,6 +52,7 @@ class Segment:
         self.timestamp = options.timestamp
         self.timestamp_echo = options.timestamp_echo
         self.sack = options.sack
+        self.accurate_ecn = options.accurate_ecn
         self.options = options if header.flags & SYN else None
         """All of them, of a SYN: the only segment in which the others mean something."""
 

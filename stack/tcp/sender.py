@@ -8,6 +8,7 @@ from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.congestion import CongestionControl, Settings, find
+from stack.tcp.ecn import Feedback
 from stack.tcp.pacing import Pacer, burst
 from stack.tcp.plpmtud import MtuProbing
 from stack.tcp.probe import TailLossProbe
@@ -282,7 +283,11 @@ class Sender:
             and not segment.flags & (SYN | FIN)
             and self.snd_wnd == before_window
         )
-        marked = self._connection.ecn.marks(segment.flags, len(delivery.segments))
+        ecn, marked = self._connection.ecn, 0
+        if ecn.feedback is Feedback.CLASSIC or (
+            ecn.counter is not None and (advanced or delivery.segments or self._is_newer(segment))
+        ):
+            marked = ecn.marks(segment, delivery, self.mss)
         if not (delivery.segments or advanced or duplicate or duplicate_reported or marked):
             return
         echo = self._echo(segment)
@@ -295,6 +300,15 @@ class Sender:
         elif advanced or delivery.segments:
             self._restart_timers(now)
         self._show()
+
+    def _is_newer(self, segment: Segment) -> bool:
+        """Although it reports nothing new, an ACK was not overtaken by the last: its timestamp shows it."""
+        timestamps = self._connection.timestamps
+        return (
+            timestamps is not None
+            and segment.timestamp is not None
+            and timestamps.is_newer(segment.timestamp)
+        )
 
     def _take_sack(self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery) -> bool:
         """Returns whether the first block is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""

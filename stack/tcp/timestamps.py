@@ -43,6 +43,10 @@ class Timestamps:
         """PAWS: the segment is from before what we have seen already (RFC 7323 5.3 R1)."""
         return not self._is_outdated(now) and widen(value, self.recent) < self.recent
 
+    def is_newer(self, value: int) -> bool:
+        """The peer sent this one after the last that it was remembered for."""
+        return widen(value, self.recent) > self.recent
+
     def remember(self, value: int, now: int) -> None:
         """Take over a peer's timestamp, unless it is older than what we have (RFC 7323 4.3 (2))."""
         if self.is_old(value, now):

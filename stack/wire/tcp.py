@@ -31,6 +31,9 @@ SACK: Final = 5
 TIMESTAMPS: Final = 8
 MD5_SIGNATURE: Final = 19
 AUTHENTICATION: Final = 29
+ACCURATE_ECN_0: Final = 172
+ACCURATE_ECN_1: Final = 174
+"""RFC 9768 3.2.3: the counters of ECT(0), CE and ECT(1), in this order or the reverse."""
 
 _HEADER: Final = Struct("!HHIIHHHH")
 MIN_HEADER_LENGTH: Final = _HEADER.size
@@ -171,6 +174,8 @@ class TcpOptions:
     """TSecr."""
     unknown: tuple[Option, ...] = ()
     """All others, in order, without padding."""
+    accurate_ecn: tuple[int | None, int | None, int | None] | None = None
+    """AccECN: octets that arrived with ECT(0), CE and ECT(1), modulo 2**24, as far as it tells (RFC 9768 3.2.3)."""
 
     @classmethod
     def parse(cls, raw: bytes) -> TcpOptions:
@@ -203,6 +208,11 @@ class TcpOptions:
             self.window_scale = data[0]
         elif kind == SACK_PERMITTED and size == 0:
             self.sack_permitted = True
+        elif kind in (ACCURATE_ECN_0, ACCURATE_ECN_1):
+            first, second, third = [
+                int.from_bytes(data[at : at + 3]) if at + 3 <= size else None for at in (0, 3, 6)
+            ]
+            self.accurate_ecn = (first, second, third) if kind == ACCURATE_ECN_0 else (third, second, first)
         elif kind in _INTERPRETED:
             raise Malformed("tcp.bad_option", at + 1)
         else:
@@ -219,7 +229,9 @@ class TcpOptions:
         if self.timestamp is not None:
             aligned = timestamp_option(self.timestamp, self.timestamp_echo)
             parts.append(_SACK_PERMITTED + aligned[2:] if self.sack_permitted else aligned)
-        elif self.sack_permitted:
+        if self.accurate_ecn is not None:
+            parts.append(accurate_ecn_option(*self.accurate_ecn))
+        if self.sack_permitted and self.timestamp is None:
             parts.append(_NOP_NOP + _SACK_PERMITTED)
         if self.window_scale is not None:
             parts.append(bytes((NO_OPERATION, WINDOW_SCALE, 3, self.window_scale)))
@@ -240,3 +252,15 @@ def sack_option(blocks: Sequence[tuple[int, int]]) -> bytes:
     """A SACK option aligned by two NOPs: 4 bytes and 8 for each block (RFC 2018 3)."""
     edges = b"".join([_WORDS.pack(left, right) for left, right in blocks])
     return _NOP_NOP + bytes((SACK, 2 + len(edges))) + edges
+
+
+def accurate_ecn_option(e0b: int | None, ceb: int | None, e1b: int | None) -> bytes:
+    """An AccECN option aligned by NOPs behind it, in the second order if the last counter allows (RFC 9768 3.2.3).
+
+    Counters at the end may be left out: None.
+    """
+    counters = (e0b, ceb, e1b) if e1b is None else (e1b, ceb, e0b)
+    kind = ACCURATE_ECN_0 if e1b is None and e0b is not None else ACCURATE_ECN_1
+    data = b"".join([counter.to_bytes(3) for counter in counters if counter is not None])
+    raw = bytes((kind, 2 + len(data))) + data
+    return raw + bytes((NO_OPERATION,)) * (-len(raw) % 4)

@@ -13,6 +13,7 @@ from stack.host import Host
 from stack.link import Frame, Link, Medium, Offload
 from stack.tcp.connection import Connection
 from stack.wire.address import parse_address
+from stack.wire.checksum import internet_checksum
 from tests.support import FakeClock
 
 CLIENT, SERVER = parse_address("10.0.0.1"), parse_address("10.0.0.2")
@@ -28,6 +29,8 @@ class Line:
     reorder: float = 0.0
     mtu: int = 65535
     """What is larger vanishes: a black hole."""
+    mark: float = 0.0
+    """Of the packets that are ECN-capable, so many get CE."""
 
 
 class BadLink(Link):
@@ -50,6 +53,9 @@ class BadLink(Link):
         line, chance = self._line, self._chance
         if chance.random() < line.loss or len(packet) > line.mtu:
             return
+        if line.mark and packet[1] & 3 and chance.random() < line.mark:
+            header = packet[:1] + bytes((packet[1] | 3,)) + packet[2:10] + bytes(2) + packet[12:20]
+            packet = header[:10] + internet_checksum(header).to_bytes(2) + header[12:] + packet[20:]
         for _ in range(2 if chance.random() < line.duplicate else 1):
             late = (
                 chance.randrange(3 * MILLISECOND, 30 * MILLISECOND) if chance.random() < line.reorder else 0

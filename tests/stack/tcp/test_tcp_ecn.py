@@ -1,12 +1,12 @@
-"""Explicit congestion notification: RFC 3168 and RFC 9768."""
+"""Explicit congestion notification: RFC 3168."""
 
 from __future__ import annotations
 
 import pytest
 
 from stack.clock import MILLISECOND
-from stack.tcp.ecn import CE, ECT_0, NOT_ECT, Ecn, Feedback
 from stack.tcp.recovery import Phase
+from stack.tcp.segment import CE, ECT_0, NOT_ECT
 from tests.stack.tcp.scripted import Script
 
 MSS = 1460
@@ -105,75 +105,27 @@ def test_a_mark_costs_less_than_a_loss() -> None:
     assert connection.sender.congestion.ssthresh == 8 * MSS
 
 
-@pytest.mark.shows("RFC 3168 6.1.1.1")
+@pytest.mark.shows("RFC 3168 6.1.1.1", "RFC 3168 6.1.1")
 def test_a_syn_that_was_lost_goes_again_without_asking() -> None:
+    """Then nothing may be ECN-capable, even if the answer is to the first that asked (6.1.1)."""
     script = Script(ecn="request")
     script.connect()
     script.learn_iss()
     script.after(1100 * MILLISECOND)
     assert [segment.flags for segment in script.sent()] == ["S"]
+    script.send("S.E", 0, 1, mss=MSS)
+    script.connection.send(b"x")
+    assert script.sent()[-1].codepoint == NOT_ECT
 
 
-# -- RFC 9768 --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.shows("RFC 9768 3.1.1")
-@pytest.mark.parametrize(("codepoint", "answer"), [(0, "S.W"), (1, "S.EW"), (2, "S.A"), (3, "S.WA")])
-def test_a_syn_ack_tells_how_the_syn_arrived(codepoint: int, answer: str) -> None:
-    """RFC 9768 3.1.1, table 2."""
-    script = Script(accurate_ecn=True)
-    script.listen()
-    script.send("SEWA", 0, 0, mss=MSS, codepoint=codepoint)
-    assert script.learn_iss().flags == answer
-
-
-@pytest.mark.shows("RFC 9768 3.1.2")
-def test_who_knows_only_rfc_3168_gets_that() -> None:
-    script = Script(accurate_ecn=True)
+@pytest.mark.shows("RFC 3168 6.1.1", "RFC 3168 6.1.1.1")
+def test_a_syn_that_comes_again_without_asking_is_answered_so() -> None:
+    script = Script()
     script.listen()
     script.send("SEW", 0, 0, mss=MSS)
     assert script.learn_iss().flags == "S.E"
-    script = Script(accurate_ecn=False)
-    script.listen()
-    script.send("SEWA", 0, 0, mss=MSS)
-    assert script.learn_iss().flags == "S.E"
-
-
-@pytest.mark.shows("RFC 9768 3.2.1", "RFC 9768 3.2.2")
-def test_each_mark_is_counted_in_the_ace_field() -> None:
-    """RFC 9768 3.2.2: the counter begins at 5 and wraps after eight."""
-    script = Script(ecn="request", accurate_ecn=True)
-    script.connect()
-    assert script.learn_iss().flags == "SEWA"
-    script.send("S.W", 0, 1, mss=MSS)
-    assert script.connection.ecn.feedback is Feedback.ACCURATE
-    assert script.sent()[-1].flags == ".EA", "5"
-    for sequence in range(1, 5):
-        script.send("P.", sequence, 1, b"x", codepoint=CE)
-    assert [segment.flags for segment in script.sent()] == [".WA", ".EWA", ".", ".E"], "6, 7, 0, 1"
-
-
-@pytest.mark.shows("RFC 9768 3.2.2.5")
-def test_the_counter_is_read_across_its_wrap() -> None:
-    ecn = Ecn(request=True, accept=True, accurate=True, each=False)
-    ecn.syn_ack_arrives(0x080, 0)
-    ack = 0x010
-    assert ecn.marks(ack | 0x100 | 0x040, 2) == 0, "still 5"
-    assert ecn.marks(ack | 0x100 | 0x080 | 0x040, 3) == 2, "7"
-    assert ecn.marks(ack | 0x040, 4) == 2, "9, which looks like 1"
-    assert ecn.marks(ack | 0x040, 20) == 16, "no change in three bits: of 20 segments 16 may be marked"
-
-
-@pytest.mark.shows("RFC 9768 3.2.2")
-def test_accurate_feedback_reduces_the_window_too() -> None:
-    script = Script(ecn="request", accurate_ecn=True, congestion="reno", abe=False)
-    script.connect()
-    script.learn_iss()
-    script.after(20 * MILLISECOND)
-    script.send("S.W", 0, 1, mss=MSS, sack_permitted=True)
-    script.connection.send(bytes(30 * MSS))
-    script.sent()
-    script.after(20 * MILLISECOND)
-    script.send(".WA", 1, 1 + MSS)
-    assert script.connection.sender.recovery.phase is Phase.CWR
-    assert script.connection.sender.congestion.ssthresh == 5 * MSS
+    script.send("S", 0, 0, mss=MSS)
+    assert [segment.flags for segment in script.sent()] == ["S."]
+    script.send(".", 1, 1)
+    script.listener.accept().send(b"x")
+    assert [segment.codepoint for segment in script.sent()] == [NOT_ECT]

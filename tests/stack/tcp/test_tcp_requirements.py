@@ -701,15 +701,6 @@ def test_a_window_probe_is_not_ecn_capable() -> None:
     assert {probe.codepoint for probe in probes} == {0}
 
 
-@pytest.mark.shows("RFC 9768 3.1.4")
-def test_a_lost_syn_goes_again_without_asking_for_accurate_ecn() -> None:
-    script = Script(ecn="request", accurate_ecn=True)
-    script.connect()
-    assert script.learn_iss().flags == "SEWA"
-    script.after(1100 * MILLISECOND)
-    assert [segment.flags for segment in script.sent()] == ["S"]
-
-
 @pytest.mark.shows("RFC 8257 3.2")
 def test_dctcp_echoes_every_change_of_the_mark_at_once() -> None:
     script = Script(congestion="dctcp")

@@ -165,7 +165,19 @@ udp_headers = st.builds(UdpHeader, ports, ports, st.integers(8, 65535), bits(16)
 tcp_headers = st.builds(
     TcpHeader, ports, ports, bits(32), bits(32), bits(9), bits(16), bits(16), bits(16), raw_options, bits(3)
 )
-unknown_tcp_options = st.builds(Option, st.integers(9, 255) | st.sampled_from((6, 7)), st.binary(max_size=4))
+unknown_tcp_options = st.builds(
+    Option, (st.integers(9, 255) | st.sampled_from((6, 7))).filter(lambda kind: kind not in (172, 174)),
+    st.binary(max_size=4),
+)  # fmt: skip
+_counters = bits(24)
+accurate_ecn = st.one_of(
+    st.tuples(_counters, _counters, _counters),
+    st.tuples(_counters, _counters, st.none()),
+    st.tuples(_counters, st.none(), st.none()),
+    st.tuples(st.none(), _counters, _counters),
+    st.tuples(st.none(), st.none(), _counters),
+    st.just((None, None, None)),
+)
 
 
 def _fits(options: TcpOptions) -> bool:
@@ -185,4 +197,5 @@ tcp_options = st.builds(
     st.none() | bits(32),
     st.just(0),
     st.lists(unknown_tcp_options, max_size=2).map(tuple),
+    st.none() | accurate_ecn,
 ).filter(_fits)

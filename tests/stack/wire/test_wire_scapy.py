@@ -486,7 +486,9 @@ def _scapy_options(options: TcpOptions) -> set[tuple[str, Any]]:
     return theirs
 
 
-known_tcp_options = make.tcp_options.filter(lambda options: not options.unknown)
+known_tcp_options = make.tcp_options.filter(
+    lambda options: not options.unknown and options.accurate_ecn is None  # It knows RFC 9768 by name only.
+)
 
 
 @examples
