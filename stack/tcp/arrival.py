@@ -230,6 +230,7 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
             connection.drop("tcp.ack_too_old")
             connection.challenge()
             return False
+        sender.acknowledge_late(segment, now)
         return True
     space = sender.space
     advanced = ack > sender.snd_una

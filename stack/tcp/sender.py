@@ -310,6 +310,24 @@ class Sender:
             and timestamps.is_newer(segment.timestamp)
         )
 
+    def acknowledge_late(self, segment: Segment, now: int) -> None:
+        """Process an ACK that a later one has overtaken, SEG.ACK < SND.UNA: only its SACK blocks may be news.
+
+        As Linux's tcp_ack() at ``old_ack``. How long it took says nothing about the round trip.
+        """
+        board, recovery = self.board, self.recovery
+        if not segment.sack or not recovery.sack or not len(board):
+            return
+        before_flight, delivery = board.in_flight, Delivery()
+        duplicate_reported = self._take_sack(segment.sack, segment.acknowledgment, delivery)
+        if not (delivery.segments or duplicate_reported):
+            return
+        self._recover(delivery, self._echo(segment), now, False, False, duplicate_reported, False)
+        self._sample(delivery, 0, before_flight, 0, now)
+        if delivery.segments:
+            self._restart_timers(now)
+        self._show()
+
     def _take_sack(self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery) -> bool:
         """Returns whether the first block is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""
         start, end = blocks[0]
@@ -319,7 +337,7 @@ class Sender:
             if self.segments_retransmitted and self.rack.reordering_seen:
                 # Otherwise it was the network that sent something twice.
                 self.rack.was_hasty(self.snd_nxt)
-        self.board.select_acknowledge(blocks, ack, self.snd_nxt, delivery)
+        self.board.select_acknowledge(blocks, self.snd_una, self.snd_nxt, delivery)
         return duplicate
 
     def _echo(self, segment: Segment) -> int | None:

@@ -400,3 +400,30 @@ def test_the_congestion_control_can_be_changed_under_way() -> None:
     for last in (2, 3, 4):
         _ack(script, 1, (1 + MSS, 1 + last * MSS))
     assert connection.sender.congestion.ssthresh == 5 * MSS
+
+
+@pytest.mark.shows("RFC 2018 5")
+def test_what_an_overtaken_ack_has_sacked_is_not_sent_again() -> None:
+    """The ACK for the third segment overtakes the one that SACKed the fifth; both are believed."""
+    script = Script()
+    connection = _fly(script)
+    _ack(script, 1 + 3 * MSS)
+    script.sent()
+    _ack(script, 1, (1 + 4 * MSS, 1 + 5 * MSS))
+    assert connection.sender.board.sacked_bytes == MSS
+    _ack(script, 1 + 3 * MSS, (1 + 6 * MSS, 1 + 9 * MSS))
+    assert [segment.sequence for segment in script.sent() if segment.sequence < 1 + 10 * MSS] == [
+        1 + 3 * MSS,
+        1 + 5 * MSS,
+    ]
+
+
+def test_an_overtaken_ack_without_news_changes_nothing() -> None:
+    script = Script()
+    connection = _fly(script)
+    _ack(script, 1 + 3 * MSS)
+    script.sent()
+    before = connection.info()
+    _ack(script, 1 + MSS, (1 + 2 * MSS, 1 + 3 * MSS))
+    script.expect_nothing()
+    assert connection.info() == before
