@@ -14,6 +14,8 @@ from typing import Final
 from stack.link import Buffer, Checksum, Frame
 
 _FIELD: Final = Struct("!H")
+_UDP_CHECKSUM_AT: Final = 6
+"""Where in a header UDP, and no other protocol of ours, has its checksum."""
 _LONG: Final = 1024
 """Bytes from which it pays to add the quarters before dividing: a tenth is saved at 1460, four at 65535."""
 
@@ -63,12 +65,15 @@ def pseudo_header_sum(source: bytes, destination: bytes, protocol: int, length: 
 def complete(frame: Frame) -> Frame:
     """The frame with its transport checksum in place: a new one if that is still to do, otherwise the same.
 
-    A checksum of 0 is written as 0xFFFF, its other representation: UDP means "none" by 0 (RFC 768), and to
-    other protocols they are the same.
+    UDP's checksum of 0 is written as 0xFFFF, its other representation: there 0 means "none" (RFC 768). For other
+    protocols 0 is what comes out, and 0xFFFF an error to those who compute it again (RFC 1624 3).
     """
     if frame.checksum is not Checksum.PARTIAL:
         return frame
     head = bytearray(frame.head)
     total = ones_sum(head[frame.transport :]) + ones_sum(frame.payload)
-    _FIELD.pack_into(head, frame.checksum_at, 0xFFFF - fold(total) or 0xFFFF)
+    checksum = 0xFFFF - fold(total)
+    if not checksum and frame.checksum_at - frame.transport == _UDP_CHECKSUM_AT:
+        checksum = 0xFFFF
+    _FIELD.pack_into(head, frame.checksum_at, checksum)
     return Frame(bytes(head), frame.payload)

@@ -82,7 +82,7 @@ def test_a_partial_frame_is_completed(partial: int, before: int, header: bytes, 
     # A transport that holds its checksum sums up to what is not in it: the pseudo-header, subtracted.
     field = int.from_bytes(done.head[14:16])
     rest = bytes(done.head[16:]) + payload
-    assert field == (naive(partial.to_bytes(2) + rest) or 0xFFFF)
+    assert field == naive(partial.to_bytes(2) + rest)
 
 
 def test_a_completed_udp_datagram_verifies() -> None:
@@ -93,9 +93,10 @@ def test_a_completed_udp_datagram_verifies() -> None:
     assert internet_checksum(source + destination + bytes((0, UDP, 0, 13)), done.head, done.payload) == 0
 
 
-def test_a_checksum_of_zero_is_written_as_all_ones() -> None:
-    frame = Frame(b"\x00\x00\xff\xff", b"", Checksum.PARTIAL, transport=0, checksum_at=0)
-    assert complete(frame).head[:2] == b"\xff\xff"
+@pytest.mark.parametrize(("checksum_at", "written"), [(6, b"\xff\xff"), (16, b"\0\0"), (2, b"\0\0")])
+def test_a_checksum_of_zero_is_written_as_all_ones_by_udp_alone(checksum_at: int, written: bytes) -> None:
+    frame = Frame(bytes(18) + b"\xff\xff", b"", Checksum.PARTIAL, transport=0, checksum_at=checksum_at)
+    assert complete(frame).head[checksum_at : checksum_at + 2] == written
 
 
 @pytest.mark.parametrize("checksum", [Checksum.COMPLETE, Checksum.VERIFIED])
