@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-CLONE_NEWNET = 0x40000000
+from tests.links.live.kernel_peer import CONGESTION_CONTROLS, congestion_controls
+from tests.links.live.namespaces import Namespace
 
 
 def why_not() -> str | None:
@@ -33,19 +32,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reason = why_not()
     if reason is not None:
         terminalreporter.write_line(f"LIVE TESTS NOT RUN: {reason}", red=True, bold=True)
+    for name in CONGESTION_CONTROLS:
+        if name not in congestion_controls():
+            terminalreporter.write_line(
+                f"NOT TESTED AGAINST {name}: the kernel lacks it", red=True, bold=True
+            )
 
 
 @pytest.fixture
 def namespace() -> Iterator[None]:
     """The test, and all that it starts, runs in a fresh network namespace, which vanishes afterwards."""
-    libc = ctypes.CDLL(None, use_errno=True)  # os.unshare and os.setns are as young as Python 3.12
-    outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        os.close(outside)
-        pytest.fail(f"unshare: {os.strerror(ctypes.get_errno())}")
+    fresh = Namespace()
     try:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        yield
+        with fresh.entered():
+            yield
     finally:
-        libc.setns(outside, CLONE_NEWNET)
-        os.close(outside)
+        fresh.close()
