@@ -7,7 +7,6 @@ import socket as bsd
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from struct import Struct
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from stack.config import ConfigError, TcpConfig
@@ -15,24 +14,21 @@ from stack.errors import os_error
 from stack.link import Buffer
 from stack.ports import Binding
 from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.conversation import Conversation
 from stack.sockets.error_queue import ExtendedError
 from stack.sockets.options import OptionTable
 from stack.sockets.poll import ARRIVAL, POLLERR, POLLHUP, READABLE, WRITABLE
-from stack.sockets.readiness import Readiness
 from stack.sockets.settings import Settings
 from stack.sockets.socket import (
     MSG_ERRQUEUE,
-    MSG_MORE,
     MSG_OOB,
-    MSG_PEEK,
     MSG_WAITALL,
     Received,
     Request,
     Socket,
 )
-from stack.sockets.tcp_options import STREAM_OPTIONS, STREAM_REQUESTS, TCP_INQ
+from stack.sockets.tcp_options import STREAM_OPTIONS, STREAM_REQUESTS
 from stack.tcp.state import State
-from stack.tcp.urgent import Urgent
 from stack.wire.address import UNSPECIFIED_V6, is_multicast
 
 if TYPE_CHECKING:
@@ -44,9 +40,6 @@ if TYPE_CHECKING:
     from stack.tcp.listener import Listener
 
 _UNACKNOWLEDGED: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
-_INT: Final = Struct("i")
-_PIECE: Final = 1 << 16
-"""What Linux copies at one time with segmentation offload."""
 
 
 class StreamSocket(Socket):
@@ -57,9 +50,7 @@ class StreamSocket(Socket):
     the port, which outlives the socket until TIME-WAIT is over.
     """
 
-    __slots__ = (
-        "_binding", "_connecting", "_hears", "_listener", "_readiness", "_speaks", "config", "connection",
-    )  # fmt: skip
+    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "config")
 
     type = bsd.SOCK_STREAM
     options: ClassVar[OptionTable] = STREAM_OPTIONS
@@ -71,14 +62,14 @@ class StreamSocket(Socket):
         """What :meth:`configure` made of the host's settings, for this socket and those it accepts."""
         self._binding: Binding | None = None
         self._listener: Listener | None = None
-        self.connection: Connection | None = None
-        """There is one once :meth:`connect` was called, in whatever state it is."""
-        self._readiness: Readiness | None = None
-        """Of the connection."""
+        self._conversation: Conversation | None = None
         self._connecting = False
         """``connect`` was called, and nobody was told yet what came of it."""
-        self._hears = True
-        self._speaks = True
+
+    @property
+    def connection(self) -> Connection | None:
+        """There is one once :meth:`connect` was called, in whatever state it is."""
+        return None if self._conversation is None else self._conversation.connection
 
     # --- readiness
 
@@ -87,42 +78,28 @@ class StreamSocket(Socket):
         """A connection to accept; data, its end, or an error."""
         if self._listener is not None:
             return self._listener.pending > 0
-        connection = self.connection
-        return (
-            connection is None
-            or connection.available > 0
-            or connection.at_end
-            or connection.error != 0
-            or not self._hears
-            or connection.state is State.CLOSED
-            or self.closed
-        )
+        conversation = self._conversation
+        return conversation is None or conversation.readable or self.closed
 
     @property
     def writable(self) -> bool:
         """An error, or space to write: a third of the send buffer."""
-        connection, readiness = self.connection, self._readiness
         if self._listener is not None and not self.closed:
             return False
-        if connection is None or readiness is None or connection.state is State.CLOSED or self.closed:
-            return True
-        if connection.opening:
-            return False
-        return not self._speaks or connection.error != 0 or readiness.has_space
+        conversation = self._conversation
+        return conversation is None or self.closed or conversation.writable
 
     def poll(self) -> int:
         """The events of poll(2), as Linux's ``tcp_poll`` finds them; POLLIN needs SO_RCVLOWAT bytes."""
         if self._listener is not None:
             return READABLE if self._listener.pending else 0
-        connection, readiness = self.connection, self._readiness
-        if connection is None or readiness is None:
+        if self._conversation is None:
             return POLLHUP | WRITABLE
-        failed = connection.error != 0 or len(self.errors) > 0
-        return readiness.events(hears=self._hears, speaks=self._speaks, failed=failed)
+        return self._conversation.poll(errors=len(self.errors) > 0)
 
     def _connection_changed(self) -> None:
         """Tell watchers, if Linux would wake a sleeper; the last ones await the end of lingering."""
-        events = 0 if self._readiness is None else self._readiness.news()
+        events = 0 if self._conversation is None else self._conversation.news()
         if events or self.closed:
             self._changed(events)
 
@@ -225,7 +202,7 @@ class StreamSocket(Socket):
             raise os_error(waiting)
         self._connecting = False
         if connection.state is State.CLOSED:
-            self.connection = None
+            self._conversation = None
             raise os_error(connection.take_error() or errno.ECONNABORTED)
 
     def _open(self, remote: SocketAddress) -> Connection:
@@ -255,7 +232,7 @@ class StreamSocket(Socket):
         except OSError:
             ports.release(claim)
             raise
-        self._connecting = self._hears = self._speaks = True
+        self._connecting = True
         self._adopt(connection, claim)
         return connection
 
@@ -267,7 +244,7 @@ class StreamSocket(Socket):
             connection.released = release
         connection.notify = self._connection_changed
         connection.reported = self._error_reported
-        self.connection, self._readiness = connection, Readiness(connection, self.settings)
+        self._conversation = Conversation(connection, self.settings)
         if not self.settings.quick_ack:
             connection.quick_ack(False)
         self.settings_changed()
@@ -282,38 +259,9 @@ class StreamSocket(Socket):
         the connection (ECONNRESET, ETIMEDOUT ...), once; then, after ``shutdown`` and without a connection, EPIPE.
         """
         self._require_open()
-        connection, readiness = self.connection, self._readiness
-        if connection is None or readiness is None:
+        if self._conversation is None:
             raise os_error(errno.EPIPE)
-        if connection.error:
-            raise os_error(connection.take_error())
-        if not self._speaks or connection.state is State.CLOSED:
-            raise os_error(errno.EPIPE)
-        if connection.opening:
-            raise os_error(errno.EAGAIN)
-        if readiness.unsent_low_water < self.config.send_buffer:
-            taken = self._send_above_low_water(connection, readiness.unsent_low_water, data, flags)
-        else:
-            taken = connection.send(data, more=bool(flags & MSG_MORE), urgent=bool(flags & MSG_OOB))
-        if taken < len(data):
-            readiness.lacks_space()
-            if taken == 0:
-                raise os_error(errno.EAGAIN)
-        return taken
-
-    @staticmethod
-    def _send_above_low_water(connection: Connection, low_water: int, data: Buffer, flags: int) -> int:
-        """As Linux takes data in pieces, each if less than TCP_NOTSENT_LOWAT waits to be sent when it begins."""
-        rest = memoryview(data)
-        while rest and connection.unsent < low_water:
-            piece = rest[:_PIECE]
-            last = len(piece) == len(rest)
-            more, urgent = not last or bool(flags & MSG_MORE), last and bool(flags & MSG_OOB)
-            taken = connection.send(piece, more=more, urgent=urgent)
-            rest = rest[taken:]
-            if taken < len(piece):
-                break
-        return len(data) - len(rest)
+        return self._conversation.send(data, flags)
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """As :meth:`send`: the address is ignored, as on Linux."""
@@ -333,19 +281,9 @@ class StreamSocket(Socket):
             raise ValueError("negative buffersize in recv")
         if flags & MSG_ERRQUEUE:
             return self._receive_error(limit).data
-        connection = self.connection
-        if flags & MSG_OOB:
-            return self._receive_urgent(connection, limit, flags)
-        if connection is None:
-            raise os_error(errno.ENOTCONN)
-        data = connection.peek(limit) if flags & MSG_PEEK else connection.receive(limit)
-        if data or limit == 0 or connection.at_end:
-            return data
-        if connection.error:
-            raise os_error(connection.take_error())
-        if not self._hears or connection.state is State.CLOSED:
-            return b""
-        raise os_error(errno.EAGAIN)
+        if self._conversation is None:
+            raise os_error(errno.EINVAL if flags & MSG_OOB else errno.ENOTCONN)
+        return self._conversation.receive(limit, flags)
 
     def recvfrom(self, limit: int, flags: int = 0) -> tuple[bytes, Address | None]:
         """As :meth:`recv`; the address is None, as in the ``socket`` module."""
@@ -362,40 +300,12 @@ class StreamSocket(Socket):
     @property
     def interrupted(self) -> bool:
         """A ``recv`` that has some data and waits for more gives up: nothing more comes, or an urgent byte is next."""
-        connection = self.connection
-        return (
-            connection is None
-            or connection.error != 0
-            or connection.finished
-            or connection.at_mark
-            or connection.state is State.CLOSED
-            or not self._hears
-        )
+        return self._conversation is None or self._conversation.interrupted
 
     def _receive(self, limit: int, flags: int) -> Received:
-        """With TCP_INQ, a control message tells how much there is still to read, or 1 at the end of the stream."""
-        data = self.recv(limit, flags)
-        connection = self.connection
-        flags &= MSG_OOB
-        if connection is None or not self.settings.tell_unread or flags:
-            return Received(data, flags=flags)
-        unread = connection.unread or int(connection.finished)
-        return Received(data, control=((bsd.IPPROTO_TCP, TCP_INQ, _INT.pack(unread)),))
-
-    def _receive_urgent(self, connection: Connection | None, limit: int, flags: int) -> bytes:
-        """Linux ``tcp_recv_urg``."""
-        if connection is None or connection.urgent.in_line:
-            raise os_error(errno.EINVAL)
-        urgent = connection.urgent
-        if urgent.state is Urgent.HERE:
-            if not flags & MSG_PEEK:
-                urgent.take()
-            return bytes((urgent.octet,))[:limit]
-        if urgent.state is not Urgent.AWAITED:
-            raise os_error(errno.EINVAL)
-        if connection.state is State.CLOSED or connection.finished or not self._hears:
-            return b""
-        raise os_error(errno.EAGAIN)
+        if self._conversation is None or limit < 0:
+            return Received(self.recv(limit, flags))
+        return self._conversation.receive_message(limit, flags)
 
     # --- closing
 
@@ -408,23 +318,18 @@ class StreamSocket(Socket):
         self._require_open()
         if how not in (bsd.SHUT_RD, bsd.SHUT_WR, bsd.SHUT_RDWR):
             raise os_error(errno.EINVAL)
-        connection = self.connection
+        conversation = self._conversation
         if self._listener is not None:
             if how != bsd.SHUT_WR:
                 self._stop_listening()
-        elif connection is None or connection.state is State.CLOSED:
+        elif conversation is None or conversation.connection.state is State.CLOSED:
             raise os_error(errno.ENOTCONN)
-        elif connection.state is State.SYN_SENT:
-            self.connection = None
+        elif conversation.connection.state is State.SYN_SENT:
+            self._conversation = None
             self._connecting = False
-            connection.abort()
+            conversation.connection.abort()
         else:
-            if how != bsd.SHUT_WR:
-                self._hears = False
-                connection.shutdown_receive()
-            if how != bsd.SHUT_RD:
-                self._speaks = False
-                connection.shutdown()
+            conversation.shutdown(how)
         self._changed()
 
     def _stop_listening(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from stack.clock import MILLISECOND, SECOND
 from stack.config import KIB
 from stack.errors import os_error
+from stack.sockets.conversation import TCP_INQ
 from stack.sockets.options import (
     IP_MTU,
     IP_OPTIONS,
@@ -49,8 +50,6 @@ _LONGEST_FIN_WAIT_2: Final = 120
 """Seconds (Linux TCP_FIN_TIMEOUT_MAX)."""
 _LONGEST_RTO: Final = 120
 """Seconds between two SYN/ACKs (Linux TCP_RTO_MAX)."""
-TCP_INQ: Final = 36
-"""Also the type of the control message (Linux TCP_CM_INQ)."""
 
 
 def switch(knob: str) -> Option[StreamSocket]:

@@ -6,8 +6,8 @@ from struct import pack
 
 import pytest
 
+from stack.sockets.conversation import TCP_INQ
 from stack.sockets.socket import FIONREAD, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD
-from stack.sockets.tcp_options import TCP_INQ
 from tests.stack.sockets.network import Network, refused
 from tests.stack.sockets.peer import Peer
 from tests.stack.sockets.streams import connecting, listening, pair, tcp

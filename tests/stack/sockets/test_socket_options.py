@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from stack.clock import MILLISECOND
+from stack.sockets.conversation import TCP_INQ
 from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
 from stack.sockets.options import IP_MTU, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 from stack.sockets.tcp_info import pack as pack_info
-from stack.sockets.tcp_options import TCP_INQ
 from tests.stack.sockets.network import Network, refused
 
 SO_TIMESTAMPING = 37
