@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from links.simulated.clock import SimulatedClock, SimulatedTimer
+from links.simulated.clock import SimulatedClock, SimulatedTimer, VirtualClock
 from links.simulated.loop import SimulatedLoop
 from links.simulated.wire import Wire, WireEnd
-from stack.clock import Clock
 from stack.config import HostConfig
 from stack.errors import os_error
 from stack.host import Host
@@ -22,33 +21,18 @@ from stack.wire.address import InterfaceAddress, Prefix
 T = TypeVar("T")
 
 
-class MachineClock(Clock):
+class MachineClock(VirtualClock):
     """The clock of one machine: the simulation's, as long as the machine runs.
 
-    While it is paused, what falls due waits, and happens in order when it is resumed. When it is switched off,
-    what is pending never happens.
+    While it is paused, its time goes on, but what falls due waits, and happens in order when it is resumed. When it
+    is switched off, what is pending never happens.
     """
 
-    __slots__ = ("_callbacks", "_clock", "_held", "_on")
+    __slots__ = ("_held",)
 
     def __init__(self, clock: SimulatedClock) -> None:
-        self._clock = clock
-        self._callbacks: list[Callable[[Any], None]] = [self._due]
+        super().__init__(clock.agenda)
         self._held: list[SimulatedTimer] | None = None
-        self._on = True
-
-    def now(self) -> int:
-        """Nanoseconds since the start of the simulation; pauses count."""
-        return self._clock.now()
-
-    def call_at(self, when: int, callback: Callable[..., Any], *args: Any) -> SimulatedTimer:
-        """Call ``callback(*args)`` at ``when``; if that is past, at this instant, after what is due now."""
-        return self._clock.add(SimulatedTimer(self._clock, self._callbacks, callback, args), when)
-
-    def call_later(self, delay: int, callback: Callable[..., Any], *args: Any) -> SimulatedTimer:
-        """Call ``callback(*args)`` after ``delay`` ns."""
-        timer = SimulatedTimer(self._clock, self._callbacks, callback, args)
-        return self._clock.add(timer, self._clock.now() + delay)
 
     @property
     def paused(self) -> bool:
@@ -59,27 +43,21 @@ class MachineClock(Clock):
         """Let callbacks wait."""
         if self._held is None:
             self._held = []
+            self.hold = self._held.append
 
     def resume(self) -> None:
         """Make the calls that have waited, and go on."""
         held, self._held = self._held or [], None
+        self.hold = None
         for timer in held:
             timer.fire()
 
     def switch_off(self) -> None:
         """Make no call any more."""
-        self._on = False
         for timer in self._held or ():
             timer.cancel()
         self._held = None
-
-    def _due(self, timer: SimulatedTimer) -> None:
-        if self._held is not None:
-            self._held.append(timer)
-        elif self._on:
-            timer.fire()
-        else:
-            timer.cancel()
+        self.hold = SimulatedTimer.cancel
 
 
 @dataclass(slots=True)

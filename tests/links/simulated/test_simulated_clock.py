@@ -150,3 +150,57 @@ def test_an_alarm_that_is_pushed_back_leaves_one_callback_at_the_clock() -> None
     assert clock.pending == 1
     clock.run()
     assert rang == [199]
+
+
+def test_what_is_due_at_one_instant_runs_in_order_whoever_asked_for_it() -> None:
+    environment = simpy.Environment()
+    clock = SimulatedClock(environment)
+    log: list[str] = []
+
+    def process(name: str) -> simpy.events.ProcessGenerator:
+        yield environment.timeout(10)
+        log.append(name)
+
+    environment.process(process("first"))
+    clock.run(until=0)  # so that it has begun to wait
+    clock.call_at(10, log.append, "second")
+    environment.process(process("third"))
+    clock.run(until=0)
+    clock.call_later(10, log.append, "fourth")
+    clock.run(until=20)
+    assert log == ["first", "second", "third", "fourth"]
+
+
+def test_simpy_itself_can_run_the_callbacks() -> None:
+    environment = simpy.Environment()
+    clock = SimulatedClock(environment)
+    ran: list[int] = []
+    clock.call_at(10, lambda: ran.append(clock.now()))
+    clock.call_at(20, ran.append, 20).cancel()
+    environment.run()
+    assert (ran, clock.pending) == ([10], 0)
+
+
+def test_cancelled_timers_are_swept_out_and_the_others_keep_their_order() -> None:
+    clock = SimulatedClock()
+    ran: list[int] = []
+    kept = [clock.call_at(SECOND, ran.append, number) for number in range(10)]
+    for _ in range(50_000):
+        clock.call_at(SECOND - 1, ran.append, -1).cancel()
+    assert len(clock.environment._queue) < 5_000
+    assert clock.pending == len(kept)
+    clock.run()
+    assert ran == list(range(10))
+
+
+def test_alarms_pushed_back_a_million_times_leave_one_callback_each_and_ring_in_order() -> None:
+    clock = SimulatedClock()
+    rang: list[int] = []
+    alarms = [Alarm(clock, lambda number=number: rang.append(number)) for number in range(1_000)]
+    for round_ in range(1, 1_001):
+        for alarm in alarms:
+            alarm.set(round_ * SECOND)
+    assert len(clock.environment._queue) == clock.pending == len(alarms)
+    clock.run()
+    assert rang == list(range(1_000))
+    assert clock.now() == 1_000 * SECOND
