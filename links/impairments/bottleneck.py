@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from links.impairments.codel import CoDel
 from links.impairments.limit import Capacity
-from links.impairments.pace import Pace, make_pace
+from links.impairments.pace import ConstantPace, Pace, make_pace
 from links.impairments.queue import FrameQueue
 from links.impairments.spec import PERFECT, Impairments
 from links.impairments.statistics import ChannelStatistics, DropReason
@@ -18,8 +18,8 @@ class Bottleneck:
     """A queue and a sender. The frame that is being sent is in the sender, and no longer in the queue."""
 
     __slots__ = (
-        "_capacity", "_ce_threshold", "_clock", "_codel", "_drop", "_finish", "_left", "_mark", "_out", "_pace",
-        "_sending", "_spec", "_start", "_statistics", "_timer", "queue",
+        "_capacity", "_ce_threshold", "_clock", "_codel", "_drop", "_finish", "_idle", "_left", "_mark", "_out",
+        "_pace", "_sending", "_spec", "_start", "_statistics", "_timer", "queue",
     )  # fmt: skip
 
     def __init__(
@@ -29,13 +29,16 @@ class Bottleneck:
         out: Callable[[Frame], None],
         drop: Callable[[Frame, DropReason], None],
         mark: Callable[[Frame], Frame | None],
+        idle: Callable[[], None],
     ) -> None:
-        """Sent frames go to ``out``, and what the queue does not want to ``drop``; ``mark`` sets CE."""
+        """Sent frames go to ``out``, and what the queue does not want to ``drop``; ``mark`` sets CE; ``idle`` is
+        called when nothing is left to send."""
         self._clock = clock
         self._statistics = statistics
         self._out = out
         self._drop = drop
         self._mark = mark
+        self._idle = idle
         self.queue = FrameQueue(clock)
         self._spec = PERFECT
         self._capacity = PERFECT.capacity(PERFECT.queue.limit)
@@ -51,6 +54,16 @@ class Bottleneck:
 
     def __len__(self) -> int:
         return len(self.queue) + (self._sending is not None)
+
+    @property
+    def constant_pace(self) -> ConstantPace | None:
+        """The pace, if it is of that kind."""
+        return self._pace if isinstance(self._pace, ConstantPace) else None
+
+    @property
+    def drop_tail(self) -> Capacity | None:
+        """How much the queue holds, if it drops what is more, and nothing else happens to frames in it."""
+        return self._capacity if self._codel is None and self._ce_threshold is None else None
 
     @property
     def is_open(self) -> bool:
@@ -89,6 +102,14 @@ class Bottleneck:
             frame = self._mark(frame) or frame
         self.queue.push(frame, size)
 
+    def go_on(self, frame: Frame, start: int, finish: int) -> None:
+        """Send the rest of a frame whose first byte left at ``start``; the last one will at ``finish``."""
+        self._sending = frame
+        self._left = len(frame)
+        self._start = start
+        self._finish = finish
+        self._timer = self._clock.call_at(finish, self._sent)
+
     def clear(self) -> list[Frame]:
         """Stop, and give back all frames, the one that is being sent first."""
         frames = []
@@ -117,17 +138,19 @@ class Bottleneck:
         now = self._clock.now()
         total = self._finish - self._start
         remaining = max(0, self._finish - now)
-        self._statistics.busy += total - remaining
+        self._statistics.reckoned += total - remaining
         self._send_rest(-(-self._left * remaining // total) if total else 0, now)
 
     def _sent(self) -> None:
         frame = self._sending
         self._sending = None
-        self._statistics.busy += self._finish - self._start
+        self._statistics.reckoned += self._finish - self._start
         if frame is not None:
             self._out(frame)
         following = self._next()
-        if following is not None:
+        if following is None:
+            self._idle()
+        else:
             self._send(following)
 
     def _next(self) -> Frame | None:

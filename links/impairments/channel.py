@@ -10,6 +10,7 @@ from links.impairments.chance import Trial, trial
 from links.impairments.dissect import packet_offset
 from links.impairments.faults import AimedFaults
 from links.impairments.jitter import Jitter
+from links.impairments.line import Line
 from links.impairments.loss import LossModel, loss_model
 from links.impairments.pipe import Pipe
 from links.impairments.queue import FrameQueue
@@ -55,9 +56,9 @@ class Channel:
     """
 
     __slots__ = (
-        "_aimed", "_aside", "_bottleneck", "_clock", "_corrupt", "_deliver", "_duplicate", "_flight", "_guarded",
-        "_jitter", "_last_arrival", "_limit", "_loss", "_medium", "_random", "_reorder", "_simple", "_since_reordered",
-        "_spec", "_time", "name", "observer", "statistics",
+        "_aimed", "_aside", "_bottleneck", "_clock", "_corrupt", "_deliver", "_duplicate", "_enter", "_flight",
+        "_guarded", "_jitter", "_last_arrival", "_limit", "_line", "_loss", "_medium", "_random", "_reorder",
+        "_simple", "_since_reordered", "_spec", "_time", "name", "observer", "statistics",
     )  # fmt: skip
 
     def __init__(
@@ -72,15 +73,21 @@ class Channel:
     ) -> None:
         self.name = name
         self.observer: ChannelObserver | None = None
-        self.statistics = ChannelStatistics()
+        self.statistics = ChannelStatistics(clock)
         self._clock = clock
         self._random = random
         self._deliver = deliver
         self._medium = medium
-        self._aside = Pipe(clock, self._enter)
+        self._aside = Pipe(clock, lambda frame: self._enter(frame))
         """What an aimed fault holds back."""
-        self._bottleneck = Bottleneck(clock, self.statistics, self._propagate, self._drop, self._mark)
+        self._bottleneck = Bottleneck(
+            clock, self.statistics, self._propagate, self._drop, self._mark, self._find_way
+        )
         self._flight = Pipe(clock, self._arrive)
+        self._line = Line(clock, self.statistics, self._bottleneck.queue, self._arrive, self._drop)
+        """Bottleneck and flight in one, as long as nothing can happen to frames there but to wait."""
+        self._enter: Callable[[Frame], None] = self._queue_up
+        """The way in, behind the guard: the line's or the bottleneck's."""
         self._aimed = AimedFaults((), medium)
         self._loss: LossModel | None = None
         self._corrupt: Trial | None = None
@@ -115,7 +122,7 @@ class Channel:
     @property
     def frames(self) -> int:
         """Frames inside: waiting, being sent, on their way, held back."""
-        return len(self._bottleneck) + len(self._flight) + len(self._aside)
+        return (len(self._line) or len(self._bottleneck)) + len(self._flight) + len(self._aside)
 
     def configure(self, spec: Impairments) -> None:
         """From now on, be as ``spec`` says; what is the same as before keeps its state and its counts.
@@ -124,6 +131,7 @@ class Channel:
         delay, so after a change to a shorter one others overtake them, if the order is not kept.
         """
         old, self._spec = self._spec, spec
+        self._leave_line()
         random = self._random
         if spec.aimed != old.aimed:
             self._aimed = AimedFaults(spec.aimed, self._medium)
@@ -148,12 +156,13 @@ class Channel:
         self._bottleneck.configure(spec)
         if not spec.up:
             self._lose_all()
+        self._find_way()
 
     def send(self, frame: Frame) -> None:
         """Hand a frame in."""
         statistics = self.statistics
         statistics.sent += 1
-        statistics.sent_bytes += len(frame)
+        statistics.sent_bytes += len(frame.head) + len(frame.payload)
         if self.observer is not None:
             self.observer.sent(frame)
         if self._guarded:
@@ -191,7 +200,32 @@ class Channel:
             else:
                 self._enter(frame)
 
-    def _enter(self, frame: Frame) -> None:
+    def _find_way(self) -> None:
+        """By the line if nothing else is configured, and nobody is before the bottleneck to be waited for."""
+        if not self._simple:
+            return
+        bottleneck, capacity = self._bottleneck, self._bottleneck.drop_tail
+        if capacity is None or len(bottleneck):
+            return
+        if self._spec.limit is not None and (self._guarded or len(self._flight)):
+            return  # frames elsewhere count too
+        pace = bottleneck.constant_pace
+        self._line.configure(pace, self._time, capacity, self._limit)
+        if pace is not None:
+            self._enter = self._line.send
+        elif bottleneck.is_open:
+            self._enter = self._line.launch
+
+    def _leave_line(self) -> None:
+        """All that is in the line to where it would be without."""
+        self._enter = self._queue_up
+        left, sending = self._line.take_out()
+        for arrival, frame in left:
+            self._flight.put(frame, arrival)
+        if sending is not None:
+            self._bottleneck.go_on(*sending)
+
+    def _queue_up(self, frame: Frame) -> None:
         """Into the queue, if there is a rate to wait for."""
         if self.frames >= self._limit:
             self._drop(frame, DropReason.LIMIT)
@@ -244,7 +278,7 @@ class Channel:
     def _arrive(self, frame: Frame) -> None:
         statistics = self.statistics
         statistics.delivered += 1
-        statistics.delivered_bytes += len(frame)
+        statistics.delivered_bytes += len(frame.head) + len(frame.payload)
         if self.observer is not None:
             self.observer.delivered(frame)
         self._deliver(frame)

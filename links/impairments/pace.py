@@ -8,6 +8,9 @@ from bisect import bisect_left
 from links.impairments.spec import OPPORTUNITY, Bandwidth
 from stack.clock import MILLISECOND, SECOND
 
+BYTE_TIME = 8 * SECOND
+"""How long a byte takes, in nanoseconds times bit/s."""
+
 
 class Pace(ABC):
     """Frames leave one after the other; each is asked about when the one before has left."""
@@ -23,15 +26,24 @@ class ConstantPace(Pace):
     """Bit after bit. What a whole number of nanoseconds is too much is taken off the next frame, so that
     in the long run the rate is exact."""
 
-    __slots__ = ("_carry", "_rate")
+    __slots__ = ("carry", "rate")
 
     def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._carry = 0
+        self.rate = rate
+        """Bits per second."""
+        self.carry = 0
+        """What the frames until now were given too much, in nanoseconds times bit/s."""
 
     def duration(self, size: int, now: int) -> int:
         """The time since an arbitrary start does not matter."""
-        duration, self._carry = divmod(size * 8 * SECOND + self._carry, self._rate)
+        duration, self.carry = divmod(size * BYTE_TIME + self.carry, self.rate)
+        return duration
+
+    def undo(self, size: int) -> int:
+        """The duration of the last frame, which had ``size`` bytes; the frame before is now the last."""
+        whole = size * BYTE_TIME - self.carry
+        duration = -(-whole // self.rate)
+        self.carry = duration * self.rate - whole
         return duration
 
 

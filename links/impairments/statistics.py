@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stack.clock import Clock
+
 
 class DropReason(StrEnum):
     """Why a frame did not arrive: the key in :attr:`ChannelStatistics.drops`, and the comment in a capture."""
@@ -22,6 +24,7 @@ class DropReason(StrEnum):
 class ChannelStatistics:
     """Counts since the channel was made. Bytes are those of whole frames."""
 
+    clock: Clock
     sent: int = 0
     """Frames that were handed in."""
     sent_bytes: int = 0
@@ -36,8 +39,15 @@ class ChannelStatistics:
     """Frames that were sent ahead of delayed ones by ``reorder``."""
     marked: int = 0
     """Frames that got Congestion Experienced."""
-    busy: int = 0
-    """Nanoseconds in which a frame was being sent at the rate: divided by the time, the utilisation."""
+    reckoned: int = 0
+    """Nanoseconds in which a frame was or will be sent at the rate, as far as that is known."""
+    busy_until: int = 0
+    """When the last of it ends."""
+
+    @property
+    def busy(self) -> int:
+        """Nanoseconds in which a frame was being sent at the rate: divided by the time, the utilisation."""
+        return self.reckoned - max(0, self.busy_until - self.clock.now())
 
     @property
     def dropped(self) -> int:
