@@ -55,7 +55,7 @@ class NextHop(ABC):
         """Send a packet, given without link header, whatever has to be done first."""
 
     @abstractmethod
-    def confirm(self) -> None:
+    def confirm(self, now: int) -> None:
         """The transport has made forward progress through here (RFC 4861 7.3.1)."""
 
 
@@ -73,7 +73,7 @@ class FixedHop(NextHop):
         """Send a packet, given without link header."""
         self._interface.transmit(prepend(self._header, frame))
 
-    def confirm(self) -> None:
+    def confirm(self, now: int) -> None:
         """Nothing that could be in doubt."""
 
 
@@ -130,10 +130,10 @@ class Neighbour(NextHop):
         else:
             self._wait(frame)
 
-    def confirm(self) -> None:
+    def confirm(self, now: int) -> None:
         """The transport has made forward progress through here (RFC 4861 7.3.1)."""
         if self.state is State.REACHABLE:
-            self._alarm.set_later(self._table.reachable_time)
+            self._alarm.set(now + self._table.reachable_time)
         elif self.state in _USABLE:
             self._enter(State.REACHABLE, self._table.reachable_time)
 

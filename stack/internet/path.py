@@ -107,9 +107,9 @@ class Path(ABC):
         """
         self._host.paths.learn_mtu(self.destination, max(mtu, self.MINIMUM_MTU))
 
-    def confirm(self) -> None:
+    def confirm(self, now: int) -> None:
         """The transport has made forward progress on this path: its first hop works (RFC 4861 7.3.1)."""
-        self._hop.confirm()
+        self._hop.confirm(now)
 
     def redirect(self, next_hop: bytes) -> None:
         """Take another first hop from now on (RFC 4861 8.3, RFC 1122 3.2.2.2)."""

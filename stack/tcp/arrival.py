@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 
 from stack.tcp.connection import Connection
+from stack.tcp.ecn import Feedback
 from stack.tcp.segment import Segment
 from stack.tcp.state import MAY_RECEIVE, State
+from stack.tcp.urgent import Urgent
 from stack.wire.tcp import ACK, FIN, RST, SYN, URG
+
+_CONTROL = SYN | FIN | RST | URG | ACK
 
 
 def segment_arrives(connection: Connection, segment: Segment) -> None:
@@ -21,14 +25,14 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
         _in_synchronized_state(connection, segment)
     if connection.state is State.CLOSED:
         return
-    receiver = connection.receiver
+    receiver, sender = connection.receiver, connection.sender
     if receiver.ack_due and len(receiver.out_of_order):
         # Its SACK blocks would find no room in a full segment (RFC 2018 4).
         connection.send_ack()
-    if connection.synchronized and connection.state is not State.TIME_WAIT:
-        unsent = connection.sender.unsent
+    if sender.has_business and connection.synchronized and connection.state is not State.TIME_WAIT:
+        unsent = sender.unsent
         connection.output()
-        if connection.sender.unsent < unsent:
+        if sender.unsent < unsent:
             # Whoever waits for less to be unsent (TCP_NOTSENT_LOWAT) need not wait for an ACK.
             connection.changed = True
     if receiver.ack_due:
@@ -82,43 +86,59 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
 def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     """RFC 9293 3.10.7.4: all states but CLOSED, LISTEN and SYN-SENT."""
     now = connection.clock.now()
-    flags = segment.flags
-    if _is_syn_again(connection, segment):
-        connection.ecn.syn_arrives_again(flags, segment.codepoint)
-        _syn_arrives(connection, segment)
-        return
-    if not _is_acceptable(connection, segment, now):
-        return
-    if flags & RST:
-        _reset_arrives(connection, segment)
-        return
-    if flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
-        # The SYN/ACK of a simultaneous open goes on to its ACK.
-        _syn_arrives(connection, segment)
-        return
-    if not flags & ACK:
-        connection.drop("tcp.no_ack")
-        return
-    in_sequence = segment.sequence <= connection.receiver.last_ack_sent
+    flags, receiver = segment.flags, connection.receiver
+    if not _is_as_predicted(connection, segment):
+        if _is_syn_again(connection, segment):
+            connection.ecn.syn_arrives_again(flags, segment.codepoint)
+            _syn_arrives(connection, segment)
+            return
+        if not _is_acceptable(connection, segment, now):
+            return
+        if flags & RST:
+            _reset_arrives(connection, segment)
+            return
+        if flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
+            # The SYN/ACK of a simultaneous open goes on to its ACK.
+            _syn_arrives(connection, segment)
+            return
+        if not flags & ACK:
+            connection.drop("tcp.no_ack")
+            return
+    in_sequence = segment.sequence <= receiver.last_ack_sent
     if flags & SYN:
         # What follows a SYN in the same segment begins one number later.
         segment.sequence += 1
     if not _ack_arrives(connection, segment, now):
         return
     connection.heard(now)
-    if connection.ecn.segment_arrives(flags, segment.codepoint, segment.length):
-        connection.receiver.ack_due = True
+    if connection.ecn.feedback is not Feedback.NONE and connection.ecn.segment_arrives(
+        flags, segment.codepoint, segment.length
+    ):
+        receiver.ack_due = True
     if in_sequence and connection.timestamps is not None and segment.timestamp is not None:
         # RFC 7323 4.3 (2); after the ACK, so that a stranger who does not know it changes nothing.
         connection.timestamps.remember(segment.timestamp, now)
-    if (flags & URG or connection.receiver.awaits_urgent) and connection.state in MAY_RECEIVE:
-        connection.receiver.urgent_arrives(segment)
+    if (flags & URG or receiver.urgent.state is Urgent.AWAITED) and connection.state in MAY_RECEIVE:
+        receiver.urgent_arrives(segment)
     if segment.length:
         _text_arrives(connection, segment, now)
     if flags & FIN and connection.state is not State.CLOSED:
         _fin_arrives(connection, segment)
-    if connection.receiver.reaches_fin():
+    if receiver.fin_at is not None and receiver.reaches_fin():
         _peer_has_closed(connection)
+
+
+def _is_as_predicted(connection: Connection, segment: Segment) -> bool:
+    """Header prediction (Jacobson, 1990): the next octets, or an ACK between them, with nothing that calls for a
+    closer look: the checks that it would pass are left out."""
+    if (
+        connection.state is not State.ESTABLISHED
+        or segment.flags & _CONTROL != ACK
+        or segment.sequence != connection.receiver.rcv_nxt
+    ):
+        return False
+    timestamps, value = connection.timestamps, segment.timestamp
+    return timestamps is None or value is None or timestamps.ahead(value) >= 0
 
 
 def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
@@ -232,12 +252,11 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
             return False
         sender.acknowledge_late(segment, now)
         return True
-    space = sender.space
     advanced = ack > sender.snd_una
     sender.acknowledge(segment, now, connection.snd_shift)
     if advanced:
-        connection.confirm_path()
-        if sender.space > space:
+        connection.confirm_path(now)
+        if sender.queued < connection.config.send_buffer:
             connection.changed = True
         if sender.fin_sent and sender.snd_una == sender.snd_nxt:
             _our_fin_is_acknowledged(connection)

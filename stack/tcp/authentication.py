@@ -80,12 +80,12 @@ class Authentication(ABC):
         return False
 
 
-def expects_no_signature(options: TcpOptions) -> str | None:
+def expects_no_signature(options: TcpOptions | None) -> str | None:
     """Why a segment from a peer without keys is to be dropped, or None.
 
     A TCP-AO option that no key matches is ignored by default (RFC 5925 7.3); an MD5 one is not (Linux).
     """
-    if any(option.kind == MD5_SIGNATURE for option in options.unknown):
+    if options is not None and any(option.kind == MD5_SIGNATURE for option in options.unknown):
         return "tcp.md5_unexpected"
     return None
 

@@ -810,9 +810,9 @@ class Connection:
         """Count what was discarded."""
         self.tcp.host.drop(reason)
 
-    def confirm_path(self) -> None:
+    def confirm_path(self, now: int) -> None:
         """New data were acknowledged: the neighbour is reachable (RFC 4861 7.3.1)."""
-        self._path.confirm()
+        self._path.confirm(now)
 
     def _largest_segment(self, mtu: int) -> int:
         largest = mtu - _IP_HEADER[len(self.local)] - _HEADER

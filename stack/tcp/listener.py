@@ -15,10 +15,10 @@ from stack.tcp.cookies import LIFETIME, Kept
 from stack.tcp.ecn import Feedback
 from stack.tcp.fastopen import FastOpenOption, PendingOpenings
 from stack.tcp.key_table import KeyTable
-from stack.tcp.segment import NOT_ECT, Segment
+from stack.tcp.segment import Segment
 from stack.tcp.sequence import MASK
 from stack.tcp.state import State
-from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpHeader, TcpOptions
+from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpOptions
 
 if TYPE_CHECKING:
     from stack.tcp.protocol import Tcp
@@ -225,8 +225,7 @@ class Listener:
             options = kept.options(mss, segment.timestamp)
             flags |= connection.ecn.restored(segment.flags) if kept.ecn else 0
             rtt = connection.timestamps.elapsed(segment.timestamp_echo, now)
-        header = TcpHeader(segment.source_port, self.port, irs, 0, flags, segment.window)
-        connection.negotiate(options, Segment(header, options, b"", NOT_ECT))
+        connection.negotiate(options, segment.as_syn(irs, flags, options))
         connection.enter(State.SYN_RECEIVED)
         connection.sender.shook_hands(rtt)
         connection.ecn.handshake_over(segment.flags, pure=not segment.length and not segment.sack)

@@ -28,7 +28,7 @@ from stack.wire.address import UNSPECIFIED_V4, UNSPECIFIED_V6, is_link_local
 from stack.wire.checksum import fold, ones_sum, pseudo_header_sum
 from stack.wire.errors import Malformed
 from stack.wire.protocols import TCP
-from stack.wire.tcp import ACK, FIN, RST, SYN, TcpHeader, TcpOptions, build_header
+from stack.wire.tcp import ACK, FIN, RST, SYN, build_header
 
 if TYPE_CHECKING:
     from stack.host import Host
@@ -167,36 +167,28 @@ class Tcp(Protocol):
 
     def packet_arrives(self, packet: Packet) -> None:
         """RFC 9293 3.10.7, up to where the connection is known."""
-        head, offset = packet.head, packet.offset
-        end = offset + packet.length - len(packet.payload)
         try:
-            header = TcpHeader.parse(head, offset, end)
-            options = TcpOptions.parse(header.options)
+            segment = Segment(packet)
         except Malformed as problem:
             self.host.drop(problem.reason, packet.frame)
             return
-        payload = packet.payload or memoryview(head)[offset + header.header_length : end]
-        if not packet.verified:
-            total = pseudo_header_sum(packet.source, packet.destination, TCP, packet.length)
-            total += ones_sum(memoryview(head)[offset:end]) + ones_sum(packet.payload)
-            if fold(total) != 0xFFFF:
-                self.host.drop("tcp.bad_checksum", packet.frame)
-                return
-        key = (packet.destination, header.destination_port, packet.source, header.source_port)
+        if not packet.verified and not _sum_is_right(packet):
+            self.host.drop("tcp.bad_checksum", packet.frame)
+            return
+        key = (packet.destination, segment.destination_port, packet.source, segment.source_port)
         connection = self._connections.get(key)
-        segment = Segment(header, options, payload, packet.traffic_class & 3)
         if connection is not None:
             segment.widen(connection.receiver.rcv_nxt, connection.sender.snd_nxt)
             authentication = connection.authentication
-            if authentication is not None and not self._verify(authentication, segment, header, packet):
+            if authentication is not None and not self._verify(authentication, segment, packet):
                 return
             if connection.state is not State.TIME_WAIT or not self._begins_anew(connection, segment):
                 segment_arrives(connection, segment)
                 return
             connection.forget()
-        listener = self._find_listener(packet.destination, header.destination_port)
+        listener = self._find_listener(packet.destination, segment.destination_port)
         if listener is not None:
-            if not self._verify_opening(listener, key, segment, header, options, packet):
+            if not self._verify_opening(listener, key, segment, packet):
                 return
             listener.segment_arrives(
                 segment, packet, None if connection is None else connection.sender.snd_nxt
@@ -205,25 +197,15 @@ class Tcp(Protocol):
             self.host.drop("tcp.no_connection", packet.frame)
             self.reset(segment, packet)
 
-    def _verify(
-        self, authentication: Authentication, segment: Segment, header: TcpHeader, packet: Packet
-    ) -> bool:
+    def _verify(self, authentication: Authentication, segment: Segment, packet: Packet) -> bool:
         """The peer has signed the segment; if not, it is dropped."""
-        raw = bytes(packet.head[packet.offset : packet.offset + header.header_length])
+        raw = bytes(packet.head[packet.offset : packet.offset + segment.header_length])
         reason = authentication.verify(raw, segment.payload, segment.sequence)
         if reason is not None:
             self.host.drop(reason, packet.frame)
         return reason is None
 
-    def _verify_opening(
-        self,
-        listener: Listener,
-        key: Key,
-        segment: Segment,
-        header: TcpHeader,
-        options: TcpOptions,
-        packet: Packet,
-    ) -> bool:
+    def _verify_opening(self, listener: Listener, key: Key, segment: Segment, packet: Packet) -> bool:
         """As :meth:`_verify`, where there is no connection yet: by the listener's keys."""
         table = listener.authentication
         authentication = None if table is None else table.authenticate(key, segment.acknowledgment - 1)
@@ -231,9 +213,9 @@ class Tcp(Protocol):
             if segment.flags & (SYN | ACK) == ACK:
                 # If it completes a handshake of which nothing was kept, this is where both sides began.
                 authentication.begin(segment.sequence - 1)
-            return self._verify(authentication, segment, header, packet)
+            return self._verify(authentication, segment, packet)
         required = table is not None and table.ao_required
-        reason = "tcp.ao_missing" if required else expects_no_signature(options)
+        reason = "tcp.ao_missing" if required else expects_no_signature(segment.options)
         if reason is not None:
             self.host.drop(reason, packet.frame)
         return reason is None
@@ -371,3 +353,11 @@ class Tcp(Protocol):
         if authentication is not None:
             header = authentication.sign(header, b"", sequence)
         path.send(TCP, header, source=local, checksum_at=_CHECKSUM_AT)
+
+
+def _sum_is_right(packet: Packet) -> bool:
+    """RFC 9293 3.1, MUST-3."""
+    head, offset, payload = packet.head, packet.offset, packet.payload
+    total = pseudo_header_sum(packet.source, packet.destination, TCP, packet.length)
+    total += ones_sum(memoryview(head)[offset : offset + packet.length - len(payload)]) + ones_sum(payload)
+    return fold(total) == 0xFFFF

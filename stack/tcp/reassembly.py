@@ -17,35 +17,36 @@ class Reassembly:
     within the receive window and is bounded by it.
     """
 
-    __slots__ = ("_limit", "_pieces", "_recent", "_starts", "ranges")
+    __slots__ = ("_limit", "_pieces", "_recent", "ranges", "starts")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._starts: list[int] = []
+        self.starts: list[int] = []
+        """Where the pieces begin, in ascending order."""
         self._pieces: dict[int, Buffer] = {}
         self._recent: list[tuple[int, int]] = []
         self.ranges = RangeSet()
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.starts)
 
     def insert(self, start: int, data: Buffer) -> bool:
         """Keep ``data``; False if there are too many pieces already, and it was not kept."""
         end = start + len(data)
         gaps = self.ranges.gaps(start, end)
-        if gaps and len(self._starts) + len(gaps) > self._limit:
+        if gaps and len(self.starts) + len(gaps) > self._limit:
             return False
         for gap_start, gap_end in gaps:
             piece = memoryview(data)[gap_start - start : gap_end - start]
             # A small piece must not keep the whole of a large frame alive.
             self._pieces[gap_start] = piece if 2 * len(piece) >= len(data) else bytes(piece)
-            insort(self._starts, gap_start)
+            insort(self.starts, gap_start)
         self._report(self.ranges.add(start, end))
         return True
 
     def take(self, rcv_nxt: int) -> list[Buffer]:
         """Remove and return what continues at ``rcv_nxt``; what lies below it is dropped."""
-        starts = self._starts
+        starts = self.starts
         ready: list[Buffer] = []
         count = 0
         for start in starts:
@@ -69,7 +70,7 @@ class Reassembly:
 
     def clear(self) -> None:
         """Throw everything away."""
-        self._starts.clear()
+        self.starts.clear()
         self._pieces.clear()
         self._recent.clear()
         self.ranges.clear()

@@ -95,8 +95,13 @@ class Receiver:
         if segment.length > self.largest_segment:
             # What a link has joined is still several segments to be acknowledged.
             self.largest_segment = min(segment.length, self._connection.offered_mss)
-        self._measure(segment, now)
+        if self._connection.timestamps is None or segment.timestamp_echo != self._last_echo:
+            self._measure(segment, now)
         self._data_arrived_at = now
+        if sequence == self.rcv_nxt and end <= self.window.right_edge and not self.out_of_order.starts:
+            self._deliver(payload)
+            self._schedule_ack(now)
+            return
         if end <= self.rcv_nxt:
             self.interactive = False
             self._arrived_again(sequence, end)
@@ -127,7 +132,7 @@ class Receiver:
             self.ack_due = True
             for piece in self.out_of_order.take(self.rcv_nxt):
                 self._deliver(piece)
-        self._schedule_ack()
+        self._schedule_ack(now)
 
     def _arrived_again(self, start: int, end: int) -> None:
         """Octets that we had already: the next ACK says so (RFC 2883 4)."""
@@ -149,7 +154,7 @@ class Receiver:
         timestamps = self._connection.timestamps
         if timestamps is None:
             self.window.arrived(self.rcv_nxt, now)
-        elif segment.timestamp_echo != self._last_echo and segment.length >= self.largest_segment:
+        elif segment.length >= self.largest_segment:
             self._last_echo = segment.timestamp_echo
             self.window.measured(max(timestamps.elapsed(segment.timestamp_echo, now), MILLISECOND))
 
@@ -177,11 +182,6 @@ class Receiver:
                 urgent.arrive(segment.payload[position])
                 self._connection.changed = True
 
-    @property
-    def awaits_urgent(self) -> bool:
-        """An urgent octet was announced and is not here yet."""
-        return self.urgent.state is Urgent.AWAITED
-
     def fin_arrives(self, sequence: int) -> None:
         """The FIN lies at ``sequence``, which may be beyond a hole; it is kept."""
         if self.fin_at is None and sequence >= self.rcv_nxt:
@@ -198,7 +198,7 @@ class Receiver:
 
     # -- acknowledging -----------------------------------------------------------------------------
 
-    def _schedule_ack(self) -> None:
+    def _schedule_ack(self, now: int) -> None:
         """RFC 9293 3.8.6.3, RFC 5681 4.2: at least every second full segment, and none too late."""
         if self.ack_due:
             return
@@ -206,7 +206,7 @@ class Receiver:
         if quickly or self.rcv_nxt - self.last_ack_sent > self.largest_segment:
             self.ack_due = True
         elif self._delayed_ack.deadline is None:
-            self._delayed_ack.set_later(self._connection.config.delayed_ack)
+            self._delayed_ack.set(now + self._connection.config.delayed_ack)
 
     def acknowledged(self) -> None:
         """A segment with an ACK for RCV.NXT has left."""

@@ -93,7 +93,6 @@ class Scoreboard:
     __slots__ = (
         "_head",
         "_lost_from",
-        "_segments",
         "frontier",
         "lost_bytes",
         "mss",
@@ -101,6 +100,7 @@ class Scoreboard:
         "retransmitted_bytes",
         "sacked",
         "sacked_bytes",
+        "segments",
         "sent",
         "transmitted",
     )
@@ -112,7 +112,7 @@ class Scoreboard:
         """Transmissions, with their ordinals, in the order of time; :mod:`stack.tcp.rack` takes out what is settled."""
         self.transmitted = 0
         """Octets, all transmissions counted."""
-        self._segments: list[SentSegment] = []
+        self.segments: list[SentSegment] = []
         self._head = 0
         self._lost_from = 0
         """No lost segment below this one waits for retransmission; kept as a sequence number."""
@@ -126,29 +126,29 @@ class Scoreboard:
         self.retransmitted_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._segments) - self._head
+        return len(self.segments) - self._head
 
     @property
     def first(self) -> SentSegment:
         """The oldest segment; there must be one."""
-        return self._segments[self._head]
+        return self.segments[self._head]
 
     @property
     def last(self) -> SentSegment:
         """The newest segment; there must be one."""
-        return self._segments[-1]
+        return self.segments[-1]
 
     @property
     def in_flight(self) -> int:
         """Octets believed to be in the network: ``pipe`` (RFC 6675 4)."""
         if not len(self):
             return 0
-        flight = self._segments[-1].end - self._segments[self._head].start
+        flight = self.segments[-1].end - self.segments[self._head].start
         return flight - self.sacked_bytes - self.lost_bytes + self.retransmitted_bytes
 
     def append(self, segment: SentSegment) -> None:
         """A new segment was sent."""
-        self._segments.append(segment)
+        self.segments.append(segment)
         self._note_transmission(segment)
 
     def _note_transmission(self, segment: SentSegment) -> None:
@@ -167,7 +167,7 @@ class Scoreboard:
 
     def acknowledge(self, snd_una: int, delivery: Delivery) -> None:
         """Drop what a cumulative ACK covers."""
-        segments = self._segments
+        segments = self.segments
         head = self._head
         while head < len(segments) and segments[head].start < snd_una:
             segment = segments[head]
@@ -216,7 +216,7 @@ class Scoreboard:
         What was below an earlier frontier has been marked then, and is not looked at again.
         """
         newly = 0
-        segments = self._segments
+        segments = self.segments
         for start, end in self.sacked.gaps(max(snd_una, self.frontier), frontier):
             index = self._index_at(start)
             while index < len(segments) and segments[index].end <= end:
@@ -246,28 +246,28 @@ class Scoreboard:
 
     def lose_if(self, condition: Callable[[SentSegment], bool]) -> None:
         """Mark every outstanding segment as lost for which the condition holds."""
-        for index in range(self._head, len(self._segments)):
-            if condition(self._segments[index]):
-                self.lose(self._segments[index])
+        for index in range(self._head, len(self.segments)):
+            if condition(self.segments[index]):
+                self.lose(self.segments[index])
 
     def find_all(self) -> None:
         """Nothing was lost after all: what was marked is in flight, or will be acknowledged."""
-        for index in range(self._head, len(self._segments)):
-            self._segments[index].lost = False
+        for index in range(self._head, len(self.segments)):
+            self.segments[index].lost = False
         self.lost_bytes = 0
 
     def forget_sacked(self) -> None:
         """The receiver has reneged (RFC 2018 8): no SACK mark counts any more."""
         self.sacked.clear()
         self.sacked_bytes = self.frontier = 0
-        for index in range(self._head, len(self._segments)):
-            self._segments[index].sacked = self._segments[index].delivered = False
+        for index in range(self._head, len(self.segments)):
+            self.segments[index].sacked = self.segments[index].delivered = False
 
     def next_lost(self) -> SentSegment | None:
         """The first lost segment that has not been sent again (RFC 6675 4 NextSeg, rule 1)."""
         if not self.lost_bytes:
             return None
-        segments = self._segments
+        segments = self.segments
         for index in range(self._index(self._lost_from), len(segments)):
             segment = segments[index]
             if segment.lost and not segment.retransmitted:
@@ -280,15 +280,15 @@ class Scoreboard:
         """The path takes only ``limit`` bytes of payload now: cut what is larger, and count it as lost."""
         self.mss = limit
         index = self._head
-        while index < len(self._segments):
-            segment = self._segments[index]
+        while index < len(self.segments):
+            segment = self.segments[index]
             pieces = 1
             while len(segment.payload) > limit:
                 self._cut(index, limit)
                 index += 1
                 pieces += 1
             if pieces > 1 and not segment.sacked:
-                for piece in self._segments[index - pieces + 1 : index + 1]:
+                for piece in self.segments[index - pieces + 1 : index + 1]:
                     self.lose(piece)
             index += 1
 
@@ -301,15 +301,15 @@ class Scoreboard:
 
     def last_piece(self) -> SentSegment:
         """The newest segment, cut off if it is a piece of a super-segment."""
-        segment = self._segments[-1]
+        segment = self.segments[-1]
         size = len(segment.payload)
         if size > self.mss:
-            self._cut(len(self._segments) - 1, (size - 1) // self.mss * self.mss)
+            self._cut(len(self.segments) - 1, (size - 1) // self.mss * self.mss)
         return segment
 
     def _cut(self, index: int, octets: int) -> SentSegment:
         """Cut so much off the front of a segment, which remains as the rest of itself."""
-        segment = self._segments[index]
+        segment = self.segments[index]
         view = memoryview(segment.payload)
         middle = segment.start + octets
         front = SentSegment(
@@ -325,7 +325,7 @@ class Scoreboard:
         front.ordinal = segment.ordinal - rest
         segment.start = middle
         segment.payload = view[octets:]
-        self._segments.insert(index, front)
+        self.segments.insert(index, front)
         for place, (sent, number) in enumerate(self.sent):
             if sent is segment and number == segment.ordinal:
                 self.sent.insert(place, (front, front.ordinal))
@@ -334,19 +334,19 @@ class Scoreboard:
 
     def _index(self, sequence: int) -> int:
         """The first segment that starts at or above ``sequence``."""
-        return bisect_left(self._segments, sequence, lo=self._head, key=_start_of)
+        return bisect_left(self.segments, sequence, lo=self._head, key=_start_of)
 
     def _index_at(self, sequence: int) -> int:
         """The segment that holds ``sequence``, or the first behind it."""
         index = self._index(sequence)
-        if index > self._head and self._segments[index - 1].end > sequence:
+        if index > self._head and self.segments[index - 1].end > sequence:
             index -= 1
         return index
 
     def _mark_sacked(
         self, gap_start: int, gap_end: int, covered_start: int, covered_end: int, delivery: Delivery
     ) -> None:
-        segments = self._segments
+        segments = self.segments
         # A segment may have been covered in part by an earlier block: begin at the one that holds gap_start. A piece
         # of a super-segment counts once it is covered whole; smaller cuts would be a stranger's to make.
         index = self._index_at(gap_start)

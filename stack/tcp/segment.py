@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final
 
+from stack.internet.packet import Packet
 from stack.link import Buffer
-from stack.tcp.sequence import widen
-from stack.wire.tcp import SYN, TcpHeader, TcpOptions
+from stack.tcp.sequence import MASK, widen
+from stack.wire.errors import Malformed
+from stack.wire.tcp import (
+    MIN_HEADER_LENGTH,
+    NOP_NOP_TIMESTAMPS,
+    SYN,
+    TcpOptions,
+    unpack_header,
+    unpack_with_timestamps,
+)
+
+_WITH_TIMESTAMPS: Final = 32
+"""Bytes of a header with nothing but the option of two NOPs and timestamps."""
+_HALF: Final = 1 << 31
 
 NOT_ECT: Final = 0
 ECT_1: Final = 1
@@ -19,11 +33,11 @@ class Segment:
     """SEG of RFC 9293 3.3.1. ``window`` is not scaled yet."""
 
     __slots__ = (
-        "accurate_ecn",
         "acknowledgment",
         "codepoint",
         "destination_port",
         "flags",
+        "header_length",
         "length",
         "options",
         "payload",
@@ -36,29 +50,97 @@ class Segment:
         "window",
     )
 
-    def __init__(self, header: TcpHeader, options: TcpOptions, payload: Buffer, codepoint: int) -> None:
-        self.codepoint = codepoint
+    source_port: int
+    destination_port: int
+    sequence: int
+    acknowledgment: int
+    flags: int
+    window: int
+    urgent: int
+    timestamp: int | None
+    timestamp_echo: int
+    sack: tuple[tuple[int, int], ...]
+    options: TcpOptions | None
+    """All of them; None stands for timestamps alone."""
+
+    def __init__(self, packet: Packet) -> None:
+        """Raises Malformed: ``tcp.truncated``, ``tcp.bad_length``, ``tcp.bad_option``."""
+        head, offset = packet.head, packet.offset
+        payload = packet.payload
+        size = packet.length - len(payload)
+        if size >= _WITH_TIMESTAMPS:
+            # Nearly all segments of nearly all connections (RFC 7323 appendix A).
+            (
+                self.source_port,
+                self.destination_port,
+                self.sequence,
+                self.acknowledgment,
+                bits,
+                self.window,
+                _,
+                self.urgent,
+                marker,
+                timestamp,
+                echo,
+            ) = unpack_with_timestamps(head, offset)
+        elif size >= MIN_HEADER_LENGTH:
+            (
+                self.source_port,
+                self.destination_port,
+                self.sequence,
+                self.acknowledgment,
+                bits,
+                self.window,
+                _,
+                self.urgent,
+            ) = unpack_header(head, offset)
+            marker = timestamp = echo = 0
+        else:
+            raise Malformed("tcp.truncated")
+        self.flags = flags = bits & 0x1FF
+        length = bits >> 10 & 0x3C
+        if length == _WITH_TIMESTAMPS <= size and marker == NOP_NOP_TIMESTAMPS and not flags & SYN:
+            self.timestamp = timestamp
+            self.timestamp_echo = echo
+            self.sack = ()
+            self.options = None
+        elif length < MIN_HEADER_LENGTH:
+            raise Malformed("tcp.bad_length")
+        elif length > size:
+            raise Malformed("tcp.truncated")
+        else:
+            self.take(TcpOptions.parse(bytes(head[offset + MIN_HEADER_LENGTH : offset + length])))
+        self.header_length = length
+        self.codepoint = packet.traffic_class & 3
         """ECN bits of the IP header (RFC 3168 5)."""
-        self.source_port = header.source_port
-        self.destination_port = header.destination_port
-        self.sequence = header.sequence
-        self.acknowledgment = header.acknowledgment
-        self.flags = header.flags
-        self.window = header.window
-        self.urgent = header.urgent
-        self.payload = payload
-        self.length = len(payload)
+        self.payload: Buffer = payload or memoryview(head)[offset + length : offset + size]
+        self.length = packet.length - length
         """Octets of data; SYN and FIN not counted."""
+
+    def take(self, options: TcpOptions) -> None:
+        """What the options say."""
+        self.options = options
         self.timestamp = options.timestamp
         self.timestamp_echo = options.timestamp_echo
         self.sack = options.sack
-        self.accurate_ecn = options.accurate_ecn
-        self.options = options if header.flags & SYN else None
-        """All of them, of a SYN: the only segment in which the others mean something."""
+
+    def as_syn(self, sequence: int, flags: int, options: TcpOptions) -> Segment:
+        """The SYN before this segment, put together again from what a SYN cookie has kept."""
+        syn = copy(self)
+        syn.sequence, syn.flags, syn.codepoint = sequence, flags, NOT_ECT
+        syn.payload, syn.length = b"", 0
+        syn.take(options)
+        return syn
+
+    @property
+    def accurate_ecn(self) -> tuple[int | None, int | None, int | None] | None:
+        """The counters of an AccECN option: :attr:`TcpOptions.accurate_ecn`."""
+        return None if self.options is None else self.options.accurate_ecn
 
     def widen(self, rcv_nxt: int, snd_nxt: int) -> None:
-        """Replace the 32-bit numbers by the unbounded ones close to the connection's."""
-        self.sequence = widen(self.sequence, rcv_nxt)
-        self.acknowledgment = widen(self.acknowledgment, snd_nxt)
+        """Replace the 32-bit numbers by the unbounded ones close to the connection's: :func:`~stack.tcp.sequence.widen`,
+        written out, for this is done for every segment."""
+        self.sequence = rcv_nxt + ((self.sequence - rcv_nxt + _HALF) & MASK) - _HALF
+        self.acknowledgment = snd_nxt + ((self.acknowledgment - snd_nxt + _HALF) & MASK) - _HALF
         if self.sack:
             self.sack = tuple([(widen(start, snd_nxt), widen(end, snd_nxt)) for start, end in self.sack])

@@ -134,6 +134,11 @@ class Sender:
         return self.snd_nxt - self.snd_una
 
     @property
+    def has_business(self) -> bool:
+        """Something is out, or waits to be sent."""
+        return bool(self.board.segments or self._unsent.length or (self.closing and not self.fin_sent))
+
+    @property
     def unsent(self) -> int:
         """Octets that wait to be sent for the first time."""
         return self._unsent.length

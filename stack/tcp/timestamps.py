@@ -7,6 +7,7 @@ from stack.tcp.sequence import MASK, widen
 from stack.wire.tcp import timestamp_option
 
 _TICK = MILLISECOND
+_HALF = 1 << 31
 _OUTDATED = 24 * 24 * 3600 * 10**9
 """RFC 7323 5.5: TS.Recent of a connection idle for over 24 days says nothing."""
 
@@ -39,9 +40,13 @@ class Timestamps:
         value = self.value(now)
         return (value - widen(echo, value)) * _TICK
 
+    def ahead(self, value: int) -> int:
+        """How far a peer's timestamp is ahead of TS.Recent: negative if it is older."""
+        return (value - self.recent + _HALF & MASK) - _HALF
+
     def is_old(self, value: int, now: int) -> bool:
         """PAWS: the segment is from before what we have seen already (RFC 7323 5.3 R1)."""
-        return not self._is_outdated(now) and widen(value, self.recent) < self.recent
+        return self.ahead(value) < 0 and not self._is_outdated(now)
 
     def is_newer(self, value: int) -> bool:
         """The peer sent this one after the last that it was remembered for."""
@@ -49,9 +54,13 @@ class Timestamps:
 
     def remember(self, value: int, now: int) -> None:
         """Take over a peer's timestamp, unless it is older than what we have (RFC 7323 4.3 (2))."""
-        if self.is_old(value, now):
+        ahead = self.ahead(value)
+        if ahead >= 0:
+            self.recent += ahead
+        elif self._is_outdated(now):
+            self.recent = value
+        else:
             return
-        self.recent = value if self._is_outdated(now) else widen(value, self.recent)
         self._recent_at = now
 
     def _is_outdated(self, now: int) -> bool:

@@ -41,9 +41,14 @@ MAX_OPTIONS_LENGTH: Final = 40
 CHECKSUM_AT: Final = 16
 """Where in the header the checksum is."""
 
+unpack_header: Final = _HEADER.unpack_from
+"""Ports, sequence and acknowledgment number, data offset and flags, window, checksum, urgent pointer."""
+unpack_with_timestamps: Final = Struct("!HHIIHHHHIII").unpack_from
+"""The same, and what stands there if the options are two NOPs and timestamps: :data:`NOP_NOP_TIMESTAMPS` first."""
+
 _WORDS: Final = Struct("!II")
 _ALIGNED_TIMESTAMPS: Final = Struct("!III")
-_NOP_NOP_TIMESTAMPS: Final = 0x0101080A
+NOP_NOP_TIMESTAMPS: Final = 0x0101080A
 _NOP_NOP: Final = bytes((NO_OPERATION, NO_OPERATION))
 _SACK_PERMITTED: Final = bytes((SACK_PERMITTED, 2))
 _INTERPRETED: Final = (MAX_SEGMENT_SIZE, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS)
@@ -187,7 +192,7 @@ class TcpOptions:
         if len(raw) == _ALIGNED_TIMESTAMPS.size:
             # Nearly all segments of nearly all connections (RFC 7323 appendix A).
             marker, value, echo = _ALIGNED_TIMESTAMPS.unpack(raw)
-            if marker == _NOP_NOP_TIMESTAMPS:
+            if marker == NOP_NOP_TIMESTAMPS:
                 options.timestamp = value
                 options.timestamp_echo = echo
                 return options
@@ -245,7 +250,7 @@ class TcpOptions:
 
 def timestamp_option(value: int, echo: int) -> bytes:
     """The 12 bytes of a Timestamps option aligned by two NOPs (RFC 7323 appendix A)."""
-    return _ALIGNED_TIMESTAMPS.pack(_NOP_NOP_TIMESTAMPS, value, echo)
+    return _ALIGNED_TIMESTAMPS.pack(NOP_NOP_TIMESTAMPS, value, echo)
 
 
 def sack_option(blocks: Sequence[tuple[int, int]]) -> bytes:

@@ -226,7 +226,7 @@ class Bench:
         for address in addresses:
             neighbour = self.interface.neighbours.entry(address)
             neighbour.heard(STATION_MAC)
-            neighbour.confirm()
+            neighbour.confirm(self.clock.now())
 
     def sent(self) -> list[Seen]:
         """What the host has sent since the last call."""

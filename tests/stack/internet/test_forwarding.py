@@ -44,7 +44,7 @@ class Router(Bench):
             for address in BEYOND.values():
                 neighbour = self.eth1.neighbours.entry(address)
                 neighbour.heard(NEXT_MAC)
-                neighbour.confirm()
+                neighbour.confirm(self.clock.now())
         self.out.sent.clear()
 
     def forwarded(self) -> list[Seen]:

@@ -239,20 +239,20 @@ def test_forward_progress_of_the_transport_spares_the_probe(family: Family) -> N
     for _ in range(20):
         lab.clock.advance(10 * SECOND)
         path.send(TEST, b"data")
-        path.confirm()
+        path.confirm(lab.clock.now())
     assert neighbour(lab, family).state is State.REACHABLE
     assert {seen.payload for seen in lab.sent()} == {b"data"}
     lab.clock.advance(50 * SECOND)
     path.send(TEST, b"data")
     assert neighbour(lab, family).state is State.DELAY
-    path.confirm()
+    path.confirm(lab.clock.now())
     assert neighbour(lab, family).state is State.REACHABLE
 
 
 def test_forward_progress_does_not_resolve_anything() -> None:
     lab = bench()
     send(lab, V4)
-    lab.host.path(V4.station).confirm()
+    lab.host.path(V4.station).confirm(lab.clock.now())
     assert neighbour(lab, V4).state is State.INCOMPLETE
 
 

@@ -150,7 +150,7 @@ def test_broadcast_and_multicast_need_no_resolution() -> None:
     ):
         path = lab.host.path(destination)
         assert path.broadcast is broadcast
-        path.confirm()
+        path.confirm(lab.clock.now())
         path.send(TEST, b"data")
         assert lab.one().ethernet.destination == mac
 

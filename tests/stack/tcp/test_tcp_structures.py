@@ -155,7 +155,7 @@ def test_the_scoreboard_counts_as_a_model_does(data: st.DataObject) -> None:
             board.find_all()
         elif (lost := board.next_lost()) is not None:
             board.mark_retransmitted(lost, 0)
-        alive = board._segments[board._head :]
+        alive = board.segments[board._head :]
         assert board.sacked_bytes == sum(s.end - s.start for s in alive if s.sacked)
         assert board.lost_bytes == sum(s.end - s.start for s in alive if s.lost)
         assert board.retransmitted_bytes == sum(s.end - s.start for s in alive if s.retransmitted)
@@ -173,7 +173,7 @@ def test_splitting_keeps_the_fin_at_the_end_and_loses_all_parts() -> None:
     board = Scoreboard(1000)
     board.append(SentSegment(0, 3001, bytes(3000), ACK | FIN, 0))
     board.split(1000)
-    parts = board._segments
+    parts = board.segments
     assert [(part.start, part.end, len(part.payload)) for part in parts] == [
         (0, 1000, 1000),
         (1000, 2000, 1000),
