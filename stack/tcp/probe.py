@@ -21,11 +21,11 @@ class TailLossProbe:
         """TLP.is_retrans."""
 
     @staticmethod
-    def timeout(rtt: RttEstimator, config: TcpConfig, segments: int) -> int:
+    def timeout(rtt: RttEstimator, config: TcpConfig, *, alone: bool) -> int:
         """PTO (RFC 8985 7.2): two round trips, and for a lone segment the peer's delayed ACK."""
         if not rtt.srtt:
             return config.initial_rto
-        return 2 * rtt.srtt + (config.min_rto if segments == 1 else _LEAST)
+        return 2 * rtt.srtt + (config.min_rto if alone else _LEAST)
 
     def sent(self, snd_nxt: int, *, retransmission: bool) -> None:
         """A probe has left."""

@@ -47,7 +47,6 @@ class Recovery:
         "_frto",
         "_mtu_probing",
         "_rack",
-        "_reduction",
         "_undo_from",
         "_undo_left",
         "congestion",
@@ -55,6 +54,7 @@ class Recovery:
         "new_first",
         "phase",
         "point",
+        "reduction",
         "sack",
         "undone",
     )
@@ -84,7 +84,8 @@ class Recovery:
         self.undone = 0
         """Reductions that turned out to be for nothing."""
         self._frto = False
-        self._reduction: RateReduction | None = None
+        self.reduction: RateReduction | None = None
+        """It hears of every transmission, as long as there is one."""
         self._undo_from: int | None = None
         """SND.UNA when the window was reduced, as long as that may be undone."""
         self._undo_left = -1
@@ -95,7 +96,8 @@ class Recovery:
     @property
     def pipe(self) -> int:
         """Octets believed to be in the network (RFC 6675 4)."""
-        pipe = self._board.in_flight
+        board = self._board
+        pipe = board.outstanding - board.sacked_bytes - board.lost_bytes + board.retransmitted_bytes
         if self.duplicate_acks and not self.sack:
             pipe -= min(self.duplicate_acks * self.congestion.mss, pipe)
         return pipe
@@ -107,14 +109,13 @@ class Recovery:
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def sent(self, octets: int, timestamp: int | None, *, retransmission: bool) -> None:
-        """A segment has been transmitted; ``timestamp`` is its TSval, unbounded."""
-        if self._reduction is not None:
-            self._reduction.sent(octets)
-        if retransmission:
-            self._undo_left = max(self._undo_left, 0) + 1
-            if self._first_echo is None:
-                self._first_echo = timestamp
+    def sent_again(self, octets: int, timestamp: int | None) -> None:
+        """A segment has been retransmitted; ``timestamp`` is its TSval, unbounded."""
+        if self.reduction is not None:
+            self.reduction.sent(octets)
+        self._undo_left = max(self._undo_left, 0) + 1
+        if self._first_echo is None:
+            self._first_echo = timestamp
 
     def duplicate_reported(self, start: int, end: int) -> None:
         """A D-SACK: some retransmission was needless (RFC 2883, RFC 3708)."""
@@ -165,8 +166,8 @@ class Recovery:
                 self._undo_from = None
                 self.congestion.ecn_event(now)
                 self.phase = Phase.CWR
-        if self._reduction is not None and delivered and not self.congestion.controls_recovery:
-            self._reduction.acknowledged(delivered, self.pipe, safe=advanced and not lost)
+        if self.reduction is not None and delivered and not self.congestion.controls_recovery:
+            self.reduction.acknowledged(delivered, self.pipe, safe=advanced and not lost)
         return at_once
 
     def detect_in_time(self, snd_una: int, snd_nxt: int, now: int) -> bool:
@@ -184,7 +185,7 @@ class Recovery:
         congestion.timeout(now, first=first)
         self.phase = Phase.LOSS
         self.point = snd_nxt
-        self._reduction = None
+        self.reduction = None
         self.duplicate_acks = 0
         self._frto = self._config.frto and self.sack and (was_calm or again)
         head = board.first
@@ -247,7 +248,7 @@ class Recovery:
 
     def _begin_reduction(self, snd_una: int, snd_nxt: int) -> None:
         self._start_undo(snd_una)
-        self._reduction = RateReduction(self.congestion)
+        self.reduction = RateReduction(self.congestion)
         self.point = snd_nxt
 
     def _point_reached(self, snd_una: int, now: int, *, spurious: bool) -> None:
@@ -301,7 +302,7 @@ class Recovery:
 
     def _end(self) -> None:
         self.phase = Phase.OPEN
-        self._reduction = None
+        self.reduction = None
         self._frto = self.new_first = False
         if not self.sack:
             self.duplicate_acks = 0
@@ -309,7 +310,7 @@ class Recovery:
     def _detect(self, now: int, *, advanced: bool) -> int:
         """Mark what is lost; returns the octets."""
         board = self._board
-        if not len(board):
+        if not board.segments:
             return 0
         threshold = self._config.duplicate_acks
         if not self.sack:

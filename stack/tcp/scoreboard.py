@@ -97,6 +97,7 @@ class Scoreboard:
         "lost_bytes",
         "mss",
         "newly_lost",
+        "outstanding",
         "retransmitted_bytes",
         "sacked",
         "sacked_bytes",
@@ -113,7 +114,10 @@ class Scoreboard:
         self.transmitted = 0
         """Octets, all transmissions counted."""
         self.segments: list[SentSegment] = []
+        """Empty if nothing is outstanding; the first of them may have been acknowledged already."""
         self._head = 0
+        self.outstanding = 0
+        """Octets from the first segment to the last."""
         self._lost_from = 0
         """No lost segment below this one waits for retransmission; kept as a sequence number."""
         self.frontier = 0
@@ -141,14 +145,17 @@ class Scoreboard:
     @property
     def in_flight(self) -> int:
         """Octets believed to be in the network: ``pipe`` (RFC 6675 4)."""
-        if not len(self):
-            return 0
-        flight = self.segments[-1].end - self.segments[self._head].start
-        return flight - self.sacked_bytes - self.lost_bytes + self.retransmitted_bytes
+        return self.outstanding - self.sacked_bytes - self.lost_bytes + self.retransmitted_bytes
+
+    @property
+    def calm(self) -> bool:
+        """Everything outstanding was sent once, and nothing says that it did not arrive."""
+        return not (self.sacked_bytes or self.lost_bytes or self.retransmitted_bytes)
 
     def append(self, segment: SentSegment) -> None:
         """A new segment was sent."""
         self.segments.append(segment)
+        self.outstanding += segment.end - segment.start
         self._note_transmission(segment)
 
     def _note_transmission(self, segment: SentSegment) -> None:
@@ -169,31 +176,40 @@ class Scoreboard:
         """Drop what a cumulative ACK covers."""
         segments = self.segments
         head = self._head
-        while head < len(segments) and segments[head].start < snd_una:
+        end = len(segments)
+        while head < end:
             segment = segments[head]
             if segment.end > snd_una:
-                self._trim(segment, snd_una, delivery)
+                if segment.start < snd_una:
+                    self._trim(segment, snd_una, delivery)
                 break
-            if segment.transmissions > 1:
-                delivery.retransmitted = True
-            elif not segment.sacked and delivery.oldest is None:
-                delivery.oldest = segment
-            if not segment.sacked:
-                delivery.octets += segment.end - segment.start
-                delivery.segments.append(segment)
-            self._uncount(segment, segment.end - segment.start)
+            head += 1
+            size = segment.end - segment.start
+            self.outstanding -= size
             segment.delivered = True
             delivery.acknowledged += 1
-            head += 1
+            if segment.transmissions > 1:
+                delivery.retransmitted = True
+            elif delivery.oldest is None and not segment.sacked:
+                delivery.oldest = segment
+            if segment.sacked:
+                self.sacked_bytes -= size
+                continue
+            delivery.octets += size
+            delivery.segments.append(segment)
+            if segment.lost:
+                self.lost_bytes -= size
+            if segment.retransmitted:
+                self.retransmitted_bytes -= size
         self._head = head
-        if head == len(segments):
+        if head == end:
             segments.clear()
             self.sent.clear()
             self._head = 0
-        elif head >= _COMPACT and head * 2 >= len(segments):
+        elif head >= _COMPACT and head * 2 >= end:
             del segments[:head]
             self._head = 0
-        if self.sacked_bytes or len(self.sacked):
+        if len(self.sacked):
             self.sacked.remove_below(snd_una)
 
     def select_acknowledge(
@@ -389,6 +405,7 @@ class Scoreboard:
 
     def _trim(self, segment: SentSegment, snd_una: int, delivery: Delivery) -> None:
         size = snd_una - segment.start
+        self.outstanding -= size
         if not segment.sacked:
             delivery.octets += size
         if segment.transmissions > 1:

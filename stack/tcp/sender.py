@@ -42,6 +42,7 @@ class Sender:
         "_persists",
         "_probe",
         "_probe_at",
+        "_probe_is_stale",
         "_rto_at",
         "_small_end",
         "_unsent",
@@ -99,6 +100,8 @@ class Sender:
         self._probe = TailLossProbe()
         self._rto_at = 0
         self._probe_at: int | None = None
+        self._probe_is_stale = False
+        """The timers have changed, and the alarm is still to be set: :meth:`output` does, which follows every ACK."""
         self.alarm = Alarm(connection.clock, self._alarm)
         self.retries = 0
         """Consecutive expiries of the retransmission timer."""
@@ -174,6 +177,7 @@ class Sender:
         data = self._unsent.peek(self.syn_data)
         syn = SentSegment(self.snd_nxt, self.snd_nxt + 1, data, flags, self._connection.clock.now())
         self._emit(syn)
+        self._schedule_probe(syn.sent_at)
         syn.payload = b""
 
     @property
@@ -268,9 +272,10 @@ class Sender:
         ack = segment.acknowledgment
         before_window, before_flight = self.snd_wnd, board.in_flight
         advanced = ack - self.snd_una
+        predicted = advanced > 0 and not segment.sack and recovery.phase is Phase.OPEN and board.calm
         self._update_window(segment, scale)
         self.probes = 0
-        if not len(board):
+        if not board.segments:
             return
         delivery = Delivery()
         if advanced:
@@ -279,6 +284,8 @@ class Sender:
             self.bytes_acked += advanced
             self.retries = 0
             self.rack.acknowledged(ack)
+        if predicted and self._take_predicted(delivery, before_flight, now):
+            return
         duplicate_reported = False
         if segment.sack and recovery.sack:
             duplicate_reported = self._take_sack(segment.sack, ack, delivery)
@@ -299,12 +306,43 @@ class Sender:
         rtt = self._measure(delivery, echo, now)
         self._recover(delivery, echo, now, bool(advanced), duplicate, duplicate_reported, marked > 0)
         self._sample(delivery, rtt, before_flight, marked, now)
-        self.mtu_probing.acknowledged()
-        if not len(board):
+        if self.mtu_probing.active:
+            self.mtu_probing.acknowledged()
+        if not board.segments:
             self._stop_timers()
         elif advanced or delivery.segments:
-            self._restart_timers(now)
+            self._restart_rto(now)
         self._show()
+
+    def _take_predicted(self, delivery: Delivery, before_flight: int, now: int) -> bool:
+        """An ACK of what was sent once, in order, while nothing was amiss: all that loss detection would find is what
+        arrived last. False if it is not such a one after all."""
+        if (
+            not delivery.segments
+            or delivery.retransmitted
+            or self._probe.end is not None
+            or self.recovery.duplicate_acks
+            or self.mtu_probing.active
+            or self._connection.ecn.feedback is not Feedback.NONE
+        ):
+            return False
+        segments, octets, congestion = delivery.segments, delivery.octets, self.congestion
+        rtt = now - segments[0].sent_at
+        self.rtt.sample(rtt, self.snd_una, self.snd_nxt, now)
+        newest = segments[-1]
+        self.rack.delivered_in_order(newest, now)
+        if self._window_was_used():
+            congestion.acknowledged(octets, now, self.rtt.srtt)
+        else:
+            congestion.application_limited()
+        self.rate.segment_delivered(newest)
+        self._finish_sample(octets, rtt, before_flight, 0, now)
+        if self.board.segments:
+            self._restart_rto(now)
+        else:
+            self._stop_timers()
+        self._show()
+        return True
 
     def _is_newer(self, segment: Segment) -> bool:
         """Although it reports nothing new, an ACK was not overtaken by the last: its timestamp shows it."""
@@ -321,7 +359,7 @@ class Sender:
         As Linux's tcp_ack() at ``old_ack``. How long it took says nothing about the round trip.
         """
         board, recovery = self.board, self.recovery
-        if not segment.sack or not recovery.sack or not len(board):
+        if not segment.sack or not recovery.sack or not board.segments:
             return
         before_flight, delivery = board.in_flight, Delivery()
         duplicate_reported = self._take_sack(segment.sack, segment.acknowledgment, delivery)
@@ -330,7 +368,7 @@ class Sender:
         self._recover(delivery, self._echo(segment), now, False, False, duplicate_reported, False)
         self._sample(delivery, 0, before_flight, 0, now)
         if delivery.segments:
-            self._restart_timers(now)
+            self._restart_rto(now)
         self._show()
 
     def _take_sack(self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery) -> bool:
@@ -360,11 +398,14 @@ class Sender:
         for segment in board.newly_lost:
             rate.segment_lost(segment)
         board.newly_lost.clear()
+        self._finish_sample(delivery.octets, rtt, before_flight, marked, now)
+
+    def _finish_sample(self, octets: int, rtt: int, before_flight: int, marked: int, now: int) -> None:
         self.congestion.sample(
-            rate.finish(
+            self.rate.finish(
                 now,
-                delivered=delivery.octets,
-                marked=min(marked * self.mss, delivery.octets),
+                delivered=octets,
+                marked=min(marked * self.mss, octets) if marked else 0,
                 rtt=rtt,
                 min_rtt=self.rtt.minimum,
                 in_flight=self.recovery.pipe,
@@ -451,24 +492,27 @@ class Sender:
         now = self._connection.clock.now()
         recovery, board = self.recovery, self.board
         limited = False
-        if not len(board) and self._unsent.length:
+        if not board.segments and self._unsent.length:
             self._restart_after_idle(now)
             self.congestion.resume(now)
         new_first, start = recovery.new_first, self.snd_nxt
+        pacer = self._pacer
+        room = self.congestion.cwnd - recovery.pipe
         while True:
-            room = self.congestion.cwnd - recovery.pipe
-            lost = None if new_first else recovery.next_retransmission()
+            lost = recovery.next_retransmission() if board.lost_bytes and not new_first else None
             if lost is not None:
                 lost = board.front(lost, min(room, self._burst()))
-                if lost.end - lost.start > room:
+                size = lost.end - lost.start
+                if size > room:
                     limited = True
                     break
-                if self._pacer is not None and not self._pacer.may_send(now):
+                if pacer is not None and not pacer.may_send(now):
                     break
                 self._retransmit(lost, now)
+                room -= size
                 continue
             length = self._next_length(room)
-            if length < 0 or max(length, 1) > room:
+            if length < 0 or length > room or room < 1:
                 limited = length >= 0
                 if not new_first:
                     break
@@ -477,16 +521,18 @@ class Sender:
                 if self.snd_nxt > start:
                     break
                 continue
-            if self._pacer is not None and not self._pacer.may_send(now):
+            if pacer is not None and not pacer.may_send(now):
                 break
+            before = self.snd_nxt
             self._send_new(length, now)
+            room -= self.snd_nxt - before
             if length > self.mss and self.mtu_probing.active:
                 self.mtu_probing.sent(board.last)
         self._note_window_use(limited)
-        waits = limited or (self._pacer is not None and self._pacer.waiting)
-        if not waits and self._unsent.length < self.mss and not self.board.lost_bytes:
+        waits = limited or (pacer is not None and pacer.waiting)
+        if not waits and self._unsent.length < self.mss and not board.lost_bytes:
             self.rate.mark_app_limited(recovery.pipe)
-        if self.snd_nxt > start:
+        if self.snd_nxt > start or self._probe_is_stale:
             self._schedule_probe(now)
         elif self.alarm.deadline is None and self._is_blocked():
             self._blocked_since = now
@@ -507,16 +553,16 @@ class Sender:
         unsent = self._unsent.length
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if not unsent:
-            return 0 if self._fin_is_due and window > 0 else -1
+            return 0 if self.closing and self._fin_is_due and window > 0 else -1
         mss = self.mss
-        length = min(unsent, mss, window)
-        if length >= mss:
+        if unsent >= mss <= window:
             if self.mtu_probing.active:
                 return self.mtu_probing.next_size(window)
             if self.largest > mss:
                 length = min(unsent, window, max(min(room, self._burst()), mss))
-                length -= length % mss
-            return length
+                return length - length % mss
+            return mss
+        length = min(unsent, mss, window)
         if length <= 0:
             return -1
         return length if self._partial_may_go(length, unsent) else -1
@@ -548,7 +594,7 @@ class Sender:
         if not self._unsent.length:
             if length and not self._connection.more:
                 flags |= PSH
-            if self._fin_is_due and end < self.snd_una + self.snd_wnd:
+            if self.closing and self._fin_is_due and end < self.snd_una + self.snd_wnd:
                 flags |= FIN
                 end += 1
                 self.fin_sent = True
@@ -557,36 +603,36 @@ class Sender:
         self._emit(SentSegment(start, end, payload, flags, now))
 
     def _emit(self, segment: SentSegment) -> None:
-        board = self.board
+        board, now = self.board, segment.sent_at
         flight = board.in_flight
-        first = not len(board)
+        alone = not board.segments
         board.append(segment)
         self.snd_nxt = segment.end
         self._persists = 0
-        if first:
-            self._restart_timers(segment.sent_at)
-        self._transmit(segment, flight, segment.sent_at)
+        if alone:
+            self._restart_rto(now)
+        if self.recovery.reduction is not None:
+            self.recovery.reduction.sent(segment.end - segment.start)
+        self._transmit(segment, flight, now, alone=alone)
 
     def _retransmit(self, segment: SentSegment, now: int) -> None:
-        flight = self.board.in_flight
-        self.board.mark_retransmitted(segment, now)
+        board, recovery, timestamps = self.board, self.recovery, self._connection.timestamps
+        flight = board.in_flight
+        board.mark_retransmitted(segment, now)
         self.segments_retransmitted += 1
         self.bytes_retransmitted += len(segment.payload)
-        self._transmit(segment, flight, now)
+        octets = segment.end - segment.start
+        recovery.sent_again(octets, None if timestamps is None else timestamps.value(now))
+        self._transmit(segment, flight, now, alone=False)
 
-    def _transmit(self, segment: SentSegment, flight: int, now: int) -> None:
-        again = segment.transmissions > 1
+    def _transmit(self, segment: SentSegment, flight: int, now: int, *, alone: bool) -> None:
         self.last_sent = now
-        timestamps = self._connection.timestamps
-        self.recovery.sent(
-            segment.end - segment.start,
-            None if timestamps is None else timestamps.value(now),
-            retransmission=again,
-        )
-        self.rate.segment_sent(segment, flight, now, alone=len(self.board) == 1 and not again)
+        self.rate.segment_sent(segment, flight, now, alone=alone)
         if self._pacer is not None:
             self._pacer.sent(len(segment.payload), self.congestion.pacing_rate(self.rtt.srtt), now)
-        self._connection.transmit(segment.start, segment.flags, segment.payload, retransmission=again)
+        self._connection.transmit(
+            segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
+        )
 
     # -- window use --------------------------------------------------------------------------------
 
@@ -618,37 +664,45 @@ class Sender:
 
     def _is_blocked(self) -> bool:
         """Something waits, and no acknowledgment will come to set it free."""
-        return not len(self.board) and bool(self._unsent.length or (self.closing and not self.fin_sent))
+        return not self.board.segments and bool(self._unsent.length or (self.closing and not self.fin_sent))
 
     def _restart_timers(self, now: int) -> None:
-        """The retransmission timer (RFC 6298 5.1, 5.3), the tail loss probe and RACK's reordering timer.
+        """The retransmission timer, the tail loss probe and RACK's reordering timer."""
+        self._restart_rto(now)
+        self._schedule_probe(now)
 
-        The first is no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout).
+    def _restart_rto(self, now: int) -> None:
+        """The retransmission timer (RFC 6298 5.1, 5.3); the probe, whose time depends on it, is to be scheduled anew.
+
+        It is no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout).
         """
         deadline = now + self.rtt.rto
         limit = self._connection.config.user_timeout
         if limit:
             deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
         self._rto_at = deadline
-        self._schedule_probe(now)
+        self._probe_is_stale = True
 
     def _schedule_probe(self, now: int) -> None:
         """TLP_init, and with it the alarm: only in the open state, with nothing that a SACK could tell (RFC 8985 7.2).
 
         Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
         """
-        self._probe_at = None
+        self._probe_is_stale = False
         recovery, board, config = self.recovery, self.board, self._connection.config
         if (
-            config.tail_loss_probe
+            recovery.phase is Phase.OPEN
+            and config.tail_loss_probe
             and recovery.sack
-            and recovery.phase == Phase.OPEN
             and self._probe.end is None
-            and len(board)
+            and board.segments
             and not board.sacked_bytes
             and self._connection.state is not State.SYN_RECEIVED
         ):
-            self._probe_at = min(now + self._probe.timeout(self.rtt, config, len(board)), self._rto_at)
+            timeout = now + self._probe.timeout(self.rtt, config, alone=board.outstanding <= self.mss)
+            self._probe_at = timeout if timeout < self._rto_at else self._rto_at
+        else:
+            self._probe_at = None
         self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -677,7 +731,7 @@ class Sender:
     def _alarm(self) -> None:
         self._connection.refresh_path()
         now = self._connection.clock.now()
-        if not len(self.board):
+        if not self.board.segments:
             self._persist_timeout()
         elif self.rack.deadline is not None and self.rack.deadline <= now:
             self._reordering_timeout(now)
@@ -742,6 +796,7 @@ class Sender:
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if window > 0 and self._unsent.length:
             self._send_new(min(window, self._unsent.length, self.mss), now)
+            self._schedule_probe(now)
             return
         self.probes += 1
         self._persists += 1
@@ -767,7 +822,7 @@ class Sender:
         smaller = mss < self.mss
         self._set_mss(mss)
         self.congestion.change_mss(mss)
-        if smaller and len(self.board):
+        if smaller and self.board.segments:
             self.board.split(mss)
             self.mtu_probing.forget()
 
