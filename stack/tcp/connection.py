@@ -13,7 +13,7 @@ from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
 from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
-from stack.tcp.ecn import Ecn
+from stack.tcp.ecn import Ecn, Feedback
 from stack.tcp.fastopen import FastOpening, FastOpenOption
 from stack.tcp.info import TcpInfo, tcp_info
 from stack.tcp.key_table import KeyTable
@@ -25,17 +25,19 @@ from stack.tcp.state import State
 from stack.tcp.timestamps import Timestamps
 from stack.tcp.urgent import UrgentPointer
 from stack.tcp.window import MAX_SHIFT, window_shift
-from stack.wire.checksum import fold, pseudo_header_sum
+from stack.wire.checksum import pseudo_header_sum
 from stack.wire.protocols import TCP
 from stack.wire.tcp import (
     ACK,
     MAX_OPTIONS_LENGTH,
+    NOP_NOP_TIMESTAMPS,
     RST,
     SYN,
     URG,
     TcpOptions,
     build_header,
     build_options,
+    pack_with_timestamps,
     sack_option,
 )
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from stack.tcp.protocol import Tcp
 
 _HEADER = 20
+_HEADER_WITH_TIMESTAMPS = 32
 _CHECKSUM_AT = 16
 _TIMESTAMP_OPTION = 12
 _INCARNATION_DISTANCE = 65537
@@ -79,6 +82,7 @@ class Connection:
     __slots__ = (
         "_alarm",
         "_answered_at",
+        "_ip_header",
         "_last_heard",
         "_mtu",
         "_path",
@@ -145,6 +149,7 @@ class Connection:
         """The only one that it may use: the zone of its link-local addresses (RFC 4007 6), or the user's choice."""
         self.key = key
         self.local, self.local_port, self.remote, self.remote_port = key
+        self._ip_header = _IP_HEADER[len(self.local)]
         self.clock = tcp.host.clock
         self.config = config
         self.state = State.CLOSED
@@ -682,63 +687,83 @@ class Connection:
         self, sequence: int, flags: int, payload: Buffer = b"", *, retransmission: bool = False
     ) -> None:
         """Make a segment and hand it to the internet layer."""
-        receiver = self.receiver
-        new_data = len(payload) > 0 and not retransmission
+        receiver, timestamps, ecn, path = self.receiver, self.timestamps, self.ecn, self._path
+        size = len(payload)
+        new_data = size > 0 and not retransmission
+        now = self.clock.now()
+        options: bytes | None = None  # Timestamps alone, as nearly always: they are packed with the header.
+        codepoint = NOT_ECT
         if flags & SYN:
             options = self._syn_options(first=not retransmission, answer=bool(flags & ACK))
             window = receiver.window.first
             timeouts = self.sender.retries
-            flags |= self.ecn.in_syn_ack(timeouts) if flags & ACK else self.ecn.in_syn(timeouts)
+            flags |= ecn.in_syn_ack(timeouts) if flags & ACK else ecn.in_syn(timeouts)
         else:
-            options = b"" if self.timestamps is None else self.timestamps.option(self.clock.now())
-            sack = b""
-            if self.sack and (len(receiver.out_of_order) or receiver.duplicate):
-                sack = self._sack_option(len(payload))
-            counter = self.ecn.counter
-            if counter is not None and counter.tells_octets and not (retransmission or flags & RST):
-                room = min(40 - self._options_length, self.sender.mss - len(payload)) - len(sack)
-                options += counter.option(room, data=new_data)
-            options += sack
             window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
-            flags |= self.ecn.flags(new_data=new_data)
-        authentication = self.authentication
-        if authentication is not None:
-            options = authentication.option() + options
-        acknowledgment = receiver.rcv_nxt if flags & ACK else 0
-        length = _HEADER + len(options) + len(payload)
+            if (
+                timestamps is None
+                or receiver.out_of_order.starts
+                or receiver.duplicate is not None
+                or ecn.counter is not None
+                or self.authentication is not None
+            ):
+                options = self._options(size, now, first=not retransmission and not flags & RST)
+            if ecn.feedback is not Feedback.NONE:
+                flags |= ecn.flags(new_data=new_data)
+                codepoint = ecn.codepoint if new_data else NOT_ECT
+        if self.authentication is not None:
+            options = self.authentication.option() + (options or b"")
         observer = self.tcp.host.observer
         if observer is not None:
-            observer.segment_sent(self, sequence, len(payload), flags, retransmission)
+            observer.segment_sent(self, sequence, size, flags, retransmission)
+        acknowledgment = 0
         if flags & ACK:
+            acknowledgment = receiver.rcv_nxt & MASK
             receiver.acknowledged()
-        if new_data:
-            receiver.data_sent(self.clock.now())
+        if new_data and not receiver.interactive:
+            receiver.data_sent(now)
         urgent = 0
         if self.snd_up > sequence:
             urgent = self._urgent_pointer(sequence)
             flags |= URG if urgent else 0
-        path = self._path
+        length = size + (_HEADER_WITH_TIMESTAMPS if options is None else _HEADER + len(options))
         segment_size = 0
-        if not path.valid or length + _IP_HEADER[len(self.local)] > path.mtu:
+        if length > path.mtu - self._ip_header or not path.valid:
             segment_size = self.sender.mss
-            others = length - len(payload) + _IP_HEADER[len(self.local)]
-            if not path.valid or len(payload) <= segment_size or others + segment_size > path.mtu:
+            others = length - size + self._ip_header
+            if not path.valid or size <= segment_size or others + segment_size > path.mtu:
                 # No way, or not in one piece: the retransmission finds the way that there is then.
                 self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
                 return
-        header = build_header(
-            self.local_port,
-            self.remote_port,
-            sequence & MASK,
-            acknowledgment & MASK,
-            flags,
-            window,
-            fold(self._pseudo + length),
-            urgent,
-            options,
-        )
-        if authentication is not None:
-            header = authentication.sign(header, payload, sequence)
+        checksum = (self._pseudo + length) % 0xFFFF or 0xFFFF
+        if options is None and timestamps is not None:
+            header = pack_with_timestamps(
+                self.local_port,
+                self.remote_port,
+                sequence & MASK,
+                acknowledgment,
+                0x8000 | flags,
+                window,
+                checksum,
+                urgent,
+                NOP_NOP_TIMESTAMPS,
+                timestamps.value(now) & MASK,
+                timestamps.recent & MASK,
+            )
+        else:
+            header = build_header(
+                self.local_port,
+                self.remote_port,
+                sequence & MASK,
+                acknowledgment,
+                flags,
+                window,
+                checksum,
+                urgent,
+                options or b"",
+            )
+        if self.authentication is not None:
+            header = self.authentication.sign(header, payload, sequence)
         path.send(
             TCP,
             header,
@@ -746,9 +771,21 @@ class Connection:
             source=self.local,
             checksum_at=_CHECKSUM_AT,
             hop_limit=self.hop_limit,
-            traffic_class=self.traffic_class | (self.ecn.codepoint if new_data else NOT_ECT),
+            traffic_class=self.traffic_class | codepoint,
             segment_size=segment_size,
         )
+
+    def _options(self, size: int, now: int, *, first: bool) -> bytes:
+        """All options of a segment of ``size`` octets but a signature; ``first``: neither sent again nor a RST."""
+        options = b"" if self.timestamps is None else self.timestamps.option(now)
+        sack = b""
+        if self.sack and (self.receiver.out_of_order.starts or self.receiver.duplicate):
+            sack = self._sack_option(size)
+        counter = self.ecn.counter
+        if counter is not None and counter.tells_octets and first:
+            room = min(40 - self._options_length, self.sender.mss - size) - len(sack)
+            options += counter.option(room, data=size > 0)
+        return options + sack
 
     def _urgent_pointer(self, sequence: int) -> int:
         """SEG.UP of a segment before SND.UP; 0: it says nothing of urgent data, which are too far away or received."""
@@ -815,7 +852,7 @@ class Connection:
         self._path.confirm(now)
 
     def _largest_segment(self, mtu: int) -> int:
-        largest = mtu - _IP_HEADER[len(self.local)] - _HEADER
+        largest = mtu - self._ip_header - _HEADER
         return min(largest, 0xFFFF, self.config.mss or 0xFFFF)
 
     @property
@@ -824,7 +861,7 @@ class Connection:
         path = self._path
         if self.authentication is not None or not path.offload.segmentation:
             return self._largest_segment(path.mtu)
-        return path.offload.segmentation - _IP_HEADER[len(self.local)] - _HEADER - MAX_OPTIONS_LENGTH
+        return path.offload.segmentation - self._ip_header - _HEADER - MAX_OPTIONS_LENGTH
 
     def _segment_size(self) -> int:
         """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""

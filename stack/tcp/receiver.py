@@ -214,7 +214,8 @@ class Receiver:
             self._quick_acks -= 1
         self.last_ack_sent = self.rcv_nxt
         self.ack_due = False
-        self._delayed_ack.stop()
+        if self._delayed_ack.deadline is not None:
+            self._delayed_ack.stop()
 
     @property
     def ack_pending(self) -> bool:

@@ -138,8 +138,10 @@ class Segment:
         return None if self.options is None else self.options.accurate_ecn
 
     def widen(self, rcv_nxt: int, snd_nxt: int) -> None:
-        """Replace the 32-bit numbers by the unbounded ones close to the connection's: :func:`~stack.tcp.sequence.widen`,
-        written out, for this is done for every segment."""
+        """Replace the 32-bit numbers by the unbounded ones close to the connection's.
+
+        As :func:`~stack.tcp.sequence.widen` does; written out, for it is done for every segment.
+        """
         self.sequence = rcv_nxt + ((self.sequence - rcv_nxt + _HALF) & MASK) - _HALF
         self.acknowledgment = snd_nxt + ((self.acknowledgment - snd_nxt + _HALF) & MASK) - _HALF
         if self.sack:

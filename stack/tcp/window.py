@@ -25,7 +25,7 @@ class ReceiveWindow:
 
     __slots__ = (
         "_config", "_copied", "_copied_round", "_round_began", "_round_start", "_rtt", "_rtt_edge", "_rtt_since",
-        "limit", "mss", "right_edge", "shift",
+        "_told", "_told_at", "_told_unread", "limit", "mss", "right_edge", "shift",
     )  # fmt: skip
 
     def __init__(self, config: TcpConfig) -> None:
@@ -35,6 +35,9 @@ class ReceiveWindow:
         self.mss = 536
         self.shift = 0
         """Our Rcv.Wind.Shift; 0 unless both sides sent the option."""
+        self._told_at = self._told_unread = -1
+        self._told = 0
+        """The field that was sent last, for these."""
         self.right_edge = 0
         """RCV.NXT + RCV.WND as last advertised."""
         self._copied = 0
@@ -51,10 +54,12 @@ class ReceiveWindow:
         if fixed or config.receive_buffer != self._config.receive_buffer:
             self.limit = config.receive_buffer
         self._config = config
+        self._told_at = -1
 
     def begin(self, rcv_nxt: int) -> None:
         """The first window, which no SYN scales."""
         self._copied_round = _FIRST_ROUND_SEGMENTS * self.mss
+        self._told_at = -1
         self.right_edge = rcv_nxt + self.first
 
     @property
@@ -67,22 +72,32 @@ class ReceiveWindow:
 
         It moves by a full segment or half the buffer at least (RFC 9293 3.8.6.2.2), and never back (SHLD-14).
         """
+        limit, edge, right_edge = self.limit, rcv_nxt, self.right_edge
         clamp = self._config.window_clamp
-        edge = rcv_nxt + max(min(self.limit, clamp or self.limit) - unread, 0)
-        if edge - self.right_edge < min(self.mss, self.limit // 2):
-            return self.right_edge
-        return max(min(edge, rcv_nxt + (_MAX_FIELD << self.shift)), self.right_edge)
+        room = (clamp if 0 < clamp < limit else limit) - unread
+        if room > 0:
+            edge += room
+        step = edge - right_edge
+        if step <= 0 or (step < self.mss and step < limit // 2):
+            return right_edge
+        return max(min(edge, rcv_nxt + (_MAX_FIELD << self.shift)), right_edge)
 
     def field(self, rcv_nxt: int, unread: int) -> int:
         """The window field of a segment that leaves now; moves the right edge."""
-        edge = max(self.offer(rcv_nxt, unread), rcv_nxt)
-        window = edge - rcv_nxt
+        if rcv_nxt == self._told_at and unread == self._told_unread:
+            return self._told
+        right_edge, shift = self.offer(rcv_nxt, unread), self.shift
+        window = right_edge - rcv_nxt if right_edge > rcv_nxt else 0
         # Rounded up where rounding down would take back what was offered before.
-        field = window >> self.shift
-        if rcv_nxt + (field << self.shift) < self.right_edge:
-            field = -(-window >> self.shift)
-        field = min(field, _MAX_FIELD)
-        self.right_edge = max(rcv_nxt + (field << self.shift), self.right_edge)
+        field = window >> shift
+        if rcv_nxt + (field << shift) < self.right_edge:
+            field = -(-window >> shift)
+        if field > _MAX_FIELD:
+            field = _MAX_FIELD
+        edge = rcv_nxt + (field << shift)
+        if edge > self.right_edge:
+            self.right_edge = edge
+        self._told_at, self._told_unread, self._told = rcv_nxt, unread, field
         return field
 
     def should_update(self, rcv_nxt: int, unread: int) -> bool:
@@ -123,6 +138,7 @@ class ReceiveWindow:
                 wanted = 2 * copied + _HEADROOM_SEGMENTS * self.mss
                 wanted += 2 * wanted * (copied - before) // before
                 self.limit = max(self.limit, min(wanted, self._config.receive_buffer_max))
+                self._told_at = -1
             self._copied_round = copied
         self._copied = 0
         self._round_began = now

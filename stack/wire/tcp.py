@@ -43,8 +43,10 @@ CHECKSUM_AT: Final = 16
 
 unpack_header: Final = _HEADER.unpack_from
 """Ports, sequence and acknowledgment number, data offset and flags, window, checksum, urgent pointer."""
-unpack_with_timestamps: Final = Struct("!HHIIHHHHIII").unpack_from
+_WITH_TIMESTAMPS: Final = Struct("!HHIIHHHHIII")
+unpack_with_timestamps: Final = _WITH_TIMESTAMPS.unpack_from
 """The same, and what stands there if the options are two NOPs and timestamps: :data:`NOP_NOP_TIMESTAMPS` first."""
+pack_with_timestamps: Final = _WITH_TIMESTAMPS.pack
 
 _WORDS: Final = Struct("!II")
 _ALIGNED_TIMESTAMPS: Final = Struct("!III")
