@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +57,16 @@ class CapturedLink(Link):
             receive(frame)
 
         self._link.attach(record)
+
+    def attach_batches(self, receive: Callable[[Iterable[Frame]], None]) -> None:
+        """The same for frames that are there at the same time."""
+
+        def recorded(frames: Iterable[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                self._record(frame, Direction.INBOUND)
+                yield frame
+
+        self._link.attach_batches(lambda frames: receive(recorded(frames)))
 
     def close(self) -> None:
         """Close the link. The capture stays open."""

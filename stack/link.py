@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -100,6 +100,12 @@ class Link(ABC):
     @abstractmethod
     def attach(self, receive: Callable[[Frame], None]) -> None:
         """Hand every frame that arrives to ``receive``."""
+
+    def attach_batches(self, receive: Callable[[Iterable[Frame]], None]) -> None:  # noqa: B027
+        """Hand frames that are there at the same time to ``receive``, so that what they call for is decided once.
+
+        A link to which they come one by one has no use for it.
+        """
 
     @abstractmethod
     def close(self) -> None:

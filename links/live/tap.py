@@ -11,7 +11,7 @@ import fcntl
 import os
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from links.live.errors import LinkError
@@ -81,6 +81,7 @@ class TapLink(Link):
         """Called once if the device is taken away from us."""
         self._loop = asyncio.get_running_loop() if loop is None else loop
         self._receive: Callable[[Frame], None] | None = None
+        self._receive_batch: Callable[[Iterable[Frame]], None] | None = None
         ethernet = medium is Medium.ETHERNET
         self._start = _ETHERNET_HEADER if ethernet else 0
         self._read_size = (_LARGEST_PACKET if offload else mtu) + (_ETHERNET_OVERHEAD if ethernet else 0)
@@ -116,19 +117,32 @@ class TapLink(Link):
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def attach_batches(self, receive: Callable[[Iterable[Frame]], None]) -> None:
+        """Hand the frames that are there when the loop looks to ``receive``, together."""
+        self._receive_batch = receive
+
     def _readable(self) -> None:
-        receive, parse = self._receive, self._parse
+        if self._receive_batch is not None:
+            self._receive_batch(self._frames())
+            return
+        for frame in self._frames():
+            if self._receive is not None:
+                self._receive(frame)
+
+    def _frames(self) -> Iterator[Frame]:
+        descriptor, size, parse = self._descriptor, self._read_size, self._parse
         for _ in range(_BATCH):
             try:
-                data = os.read(self._descriptor, self._read_size)
+                data = os.read(descriptor, size)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._lost(error)
                 return
             self.received += 1
-            if receive is not None:
-                receive(parse(data))
+            yield parse(data)
+            if self._descriptor != descriptor:  # A frame has led to our being closed.
+                return
 
     def _lost(self, error: OSError) -> None:
         self._loop.remove_reader(self._descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,7 @@ class Interface:
         if host.config.ip.forwarding:
             self.join(ALL_ROUTERS_V6)
         link.attach(self.receive)
+        link.attach_batches(self.receive_batch)
 
     def __repr__(self) -> str:
         return f"<Interface {self.host.name} {self.name}>"
@@ -114,6 +116,12 @@ class Interface:
             self.host.arp.receive(self, frame, start)
         else:
             self.host.drop("ethernet.unknown_ethertype", frame)
+
+    def receive_batch(self, frames: Iterable[Frame]) -> None:
+        """Take frames that arrived together, so that each connection acknowledges them together."""
+        with self.host.tcp.acknowledging_once():
+            for frame in frames:
+                self.receive(frame)
 
     def _packet_arrives(self, frame: Frame) -> None:
         """A frame that has no link header."""

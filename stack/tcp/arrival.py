@@ -36,7 +36,10 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
             # Whoever waits for less to be unsent (TCP_NOTSENT_LOWAT) need not wait for an ACK.
             connection.changed = True
     if receiver.ack_due:
-        connection.send_ack()
+        if connection.tcp.owing is None or receiver.out_of_order.starts:
+            connection.send_ack()
+        else:
+            connection.tcp.owing[connection] = None
     if connection.changed:
         connection.changed = False
         connection.notify()

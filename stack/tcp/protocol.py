@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -56,6 +58,7 @@ class Tcp(Protocol):
         "_time_wait",
         "fast_open_cookies",
         "host",
+        "owing",
         "syn_cookies",
     )
 
@@ -69,6 +72,8 @@ class Tcp(Protocol):
         self._fast_open_key = blake2b(b"Fast Open", key=self._secret, digest_size=KEY_SIZE).digest()
         self.fast_open_cookies = CookieCache(host.config.tcp.fast_open_hosts)
         """Those that servers gave us (RFC 7413 4.1.3)."""
+        self.owing: dict[Connection, None] | None = None
+        """Connections whose ACK waits for the end of a batch of segments, while there is one."""
         self._second = -1
         self._challenges = 0
 
@@ -164,6 +169,22 @@ class Tcp(Protocol):
             connection.forget()
 
     # -- from the network --------------------------------------------------------------------------
+
+    @contextmanager
+    def acknowledging_once(self) -> Iterator[None]:
+        """For segments that arrive together: those in order are acknowledged when all of them are here.
+
+        As after receive offload; RFC 5681 4.2 allows it, for every second segment is a SHOULD.
+        """
+        owing: dict[Connection, None] = {}
+        self.owing = owing
+        try:
+            yield
+        finally:
+            self.owing = None
+            for connection in owing:
+                if connection.receiver.ack_due and connection.state is not State.CLOSED:
+                    connection.send_ack()
 
     def packet_arrives(self, packet: Packet) -> None:
         """RFC 9293 3.10.7, up to where the connection is known."""
