@@ -118,8 +118,8 @@ class Interface:
             self.host.drop("ethernet.unknown_ethertype", frame)
 
     def receive_batch(self, frames: Iterable[Frame]) -> None:
-        """Take frames that arrived together, so that each connection acknowledges them together."""
-        with self.host.tcp.acknowledging_once():
+        """Take frames that arrived together, so that each connection answers them together."""
+        with self.host.tcp.answering_once():
             for frame in frames:
                 self.receive(frame)
 

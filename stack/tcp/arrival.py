@@ -25,21 +25,29 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
         _in_synchronized_state(connection, segment)
     if connection.state is State.CLOSED:
         return
-    receiver, sender = connection.receiver, connection.sender
-    if receiver.ack_due and len(receiver.out_of_order):
-        # Its SACK blocks would find no room in a full segment (RFC 2018 4).
+    receiver, batch = connection.receiver, connection.tcp.batch
+    if receiver.ack_due and (receiver.out_of_order.starts or receiver.duplicate is not None):
+        # Each of these ACKs counts, and its SACK blocks would find no room in a full segment (RFC 2018 4).
         connection.send_ack()
+    if batch is None:
+        answer(connection)
+    else:
+        batch[connection] = None
+
+
+def answer(connection: Connection) -> None:
+    """After a segment, or several that came together: send what may be sent now and is due, tell the user."""
+    if connection.state is State.CLOSED:
+        return
+    sender = connection.sender
     if sender.has_business and connection.synchronized and connection.state is not State.TIME_WAIT:
         unsent = sender.unsent
         connection.output()
         if sender.unsent < unsent:
             # Whoever waits for less to be unsent (TCP_NOTSENT_LOWAT) need not wait for an ACK.
             connection.changed = True
-    if receiver.ack_due:
-        if connection.tcp.owing is None or receiver.out_of_order.starts:
-            connection.send_ack()
-        else:
-            connection.tcp.owing[connection] = None
+    if connection.receiver.ack_due:
+        connection.send_ack()
     if connection.changed:
         connection.changed = False
         connection.notify()

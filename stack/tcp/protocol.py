@@ -15,7 +15,7 @@ from stack.internet.packet import Packet
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorReport, Protocol
 from stack.link import Buffer
-from stack.tcp.arrival import segment_arrives
+from stack.tcp.arrival import answer, segment_arrives
 from stack.tcp.authentication import Authentication, expects_no_signature
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import SynCookies
@@ -56,9 +56,9 @@ class Tcp(Protocol):
         "_second",
         "_secret",
         "_time_wait",
+        "batch",
         "fast_open_cookies",
         "host",
-        "owing",
         "syn_cookies",
     )
 
@@ -72,8 +72,8 @@ class Tcp(Protocol):
         self._fast_open_key = blake2b(b"Fast Open", key=self._secret, digest_size=KEY_SIZE).digest()
         self.fast_open_cookies = CookieCache(host.config.tcp.fast_open_hosts)
         """Those that servers gave us (RFC 7413 4.1.3)."""
-        self.owing: dict[Connection, None] | None = None
-        """Connections whose ACK waits for the end of a batch of segments, while there is one."""
+        self.batch: dict[Connection, None] | None = None
+        """While segments come that arrived together: the connections that will answer them."""
         self._second = -1
         self._challenges = 0
 
@@ -171,20 +171,19 @@ class Tcp(Protocol):
     # -- from the network --------------------------------------------------------------------------
 
     @contextmanager
-    def acknowledging_once(self) -> Iterator[None]:
-        """For segments that arrive together: those in order are acknowledged when all of them are here.
+    def answering_once(self) -> Iterator[None]:
+        """For segments that arrived together: a connection sends and acknowledges when it has seen all of them.
 
-        As after receive offload; RFC 5681 4.2 allows it, for every second segment is a SHOULD.
+        As after receive offload: RFC 5681 4.2 allows it, for to acknowledge every second segment is a SHOULD.
         """
-        owing: dict[Connection, None] = {}
-        self.owing = owing
+        batch: dict[Connection, None] = {}
+        self.batch = batch
         try:
             yield
         finally:
-            self.owing = None
-            for connection in owing:
-                if connection.receiver.ack_due and connection.state is not State.CLOSED:
-                    connection.send_ack()
+            self.batch = None
+            for connection in batch:
+                answer(connection)
 
     def packet_arrives(self, packet: Packet) -> None:
         """RFC 9293 3.10.7, up to where the connection is known."""
