@@ -58,6 +58,10 @@ class NextHop(ABC):
     def confirm(self, now: int) -> None:
         """The transport has made forward progress through here (RFC 4861 7.3.1)."""
 
+    @abstractmethod
+    def doubt(self) -> None:
+        """The transport gets no answer, and it may be because of this (RFC 1122 3.3.1.4)."""
+
 
 class FixedHop(NextHop):
     """A next hop that needs no resolution: a bare IP link, a broadcast or a multicast address."""
@@ -75,6 +79,9 @@ class FixedHop(NextHop):
 
     def confirm(self, now: int) -> None:
         """Nothing that could be in doubt."""
+
+    def doubt(self) -> None:
+        """Nothing that could be asked."""
 
 
 class Solicitor(ABC):
@@ -137,6 +144,11 @@ class Neighbour(NextHop):
         elif self.state in _USABLE:
             self._enter(State.REACHABLE, self._table.reachable_time)
 
+    def doubt(self) -> None:
+        """The transport gets no answer: ask at once whether it is still there (RFC 1122 3.3.1.4)."""
+        if self.state in _USABLE and self.state is not State.PROBE:
+            self._begin_probing()
+
     def _wait(self, frame: Frame) -> None:
         self._queue.append(frame)
         if len(self._queue) > self._table.config.queue:
@@ -185,6 +197,8 @@ class Neighbour(NextHop):
             self._enter(State.STALE)
 
     def _flush(self) -> None:
+        """It is known where to send what waits."""
+        self._table.found(self)
         waiting, self._queue = self._queue, deque()
         for frame in waiting:
             self.send(frame)
@@ -210,15 +224,18 @@ class Neighbour(NextHop):
         if self.state is State.REACHABLE:
             self._enter(State.STALE)
         elif self.state is State.DELAY:
-            self._solicits = 0
-            self._enter(State.PROBE)
-            self._probe()
+            self._begin_probing()
         elif self.state is State.PROBE:
             self._probe()
         elif self._solicits < config.multicast_solicits:
             self._solicit()
         else:
             self._fail()
+
+    def _begin_probing(self) -> None:
+        self._solicits = 0
+        self._enter(State.PROBE)
+        self._probe()
 
     def _probe(self) -> None:
         if self._solicits < self._table.config.unicast_solicits:
@@ -310,7 +327,11 @@ class NeighbourTable:
 
     def failed(self, neighbour: Neighbour) -> None:
         """A neighbour does not answer."""
-        self.interface.host.paths.next_hop_failed(neighbour.address)
+        self.interface.host.paths.next_hop_failed(self.interface, neighbour.address)
+
+    def found(self, neighbour: Neighbour) -> None:
+        """A neighbour has shown where it is."""
+        self.interface.host.paths.next_hop_found(self.interface, neighbour.address)
 
     def unreachable(self, frame: Frame) -> None:
         """A packet had to be given up: tell its sender."""

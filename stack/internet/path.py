@@ -111,6 +111,13 @@ class Path(ABC):
         """The transport has made forward progress on this path: its first hop works (RFC 4861 7.3.1)."""
         self._hop.confirm(now)
 
+    def doubt(self) -> None:
+        """The transport gets no answer (RFC 9293 3.8.3, MUST-20a): does the first hop still work?
+
+        If not, another router takes its place, if there is one (RFC 1122 3.3.1.4, 3.3.1.5).
+        """
+        self._hop.doubt()
+
     def redirect(self, next_hop: bytes) -> None:
         """Take another first hop from now on (RFC 4861 8.3, RFC 1122 3.2.2.2)."""
         self.next_hop = next_hop
@@ -163,7 +170,7 @@ class _Destination:
 class PathCache:
     """The destination cache of one host: bounded, and emptied when routes or addresses change."""
 
-    __slots__ = ("_destinations", "_expiry", "_host", "_learnt", "_redirected")
+    __slots__ = ("_destinations", "_expiry", "_failed", "_failures", "_host", "_learnt", "_redirected")
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -172,6 +179,9 @@ class PathCache:
         """Those with a path MTU of their own, the first to expire first."""
         self._redirected: dict[bytes, _Destination] = {}
         """Those whose next hop is not what the routes say."""
+        self._failed: dict[tuple[Interface, bytes], int] = {}
+        """Routers that do not answer, and the how-manieth failure of all that was."""
+        self._failures = 0
         self._expiry = Alarm(host.clock, self._expire)
 
     def __len__(self) -> int:
@@ -196,7 +206,7 @@ class PathCache:
     def learn_mtu(self, destination: bytes, mtu: int) -> None:
         """See :meth:`Path.learn_mtu`."""
         known = self._destinations.get(destination)
-        if known is None or mtu >= max(path.mtu for path in known.paths.values()):
+        if known is None or mtu >= max([path.mtu for path in known.paths.values()], default=0):
             return
         known.mtu = mtu
         known.expires = self._host.clock.now() + self._host.config.ip.path_mtu_expiry
@@ -224,11 +234,24 @@ class PathCache:
             self._redirected[destination] = known
         return redirected
 
-    def next_hop_failed(self, next_hop: bytes) -> None:
-        """A neighbour does not answer: who was redirected to it must find another way (RFC 4861 7.3.3)."""
-        for destination, known in list(self._redirected.items()):
-            if any(path.next_hop == next_hop for path in known.paths.values()):
-                self._forget(destination)
+    def next_hop_failed(self, interface: Interface, next_hop: bytes) -> None:
+        """A neighbour does not answer: who goes by it must find another way (RFC 4861 7.3.3, RFC 1122 3.3.1.5)."""
+        concerned = self._redirected
+        if any(route.via == next_hop and route.interface is interface for route in self._host.routes):
+            self._failures += 1
+            self._failed[interface, next_hop] = self._failures
+            concerned = self._destinations
+        for destination, known in list(concerned.items()):
+            if any(
+                path.interface is interface and path.next_hop == next_hop for path in known.paths.values()
+            ):
+                self._reroute(destination)
+
+    def next_hop_found(self, interface: Interface, next_hop: bytes) -> None:
+        """A neighbour is there; if that is news of a router, it may be a better way than those taken instead."""
+        if self._failed and self._failed.pop((interface, next_hop), None) is not None:
+            for destination in self._destinations:
+                self._reroute(destination)
 
     def flush(self) -> None:
         """Routes, addresses or interfaces have changed: every path must be asked for again."""
@@ -249,6 +272,13 @@ class PathCache:
             self._forget(next(iter(self._destinations)))
         known = self._destinations[destination] = _Destination()
         return known
+
+    def _reroute(self, destination: bytes) -> None:
+        """Every path to a destination must be asked for again, but what is known about it remains."""
+        known = self._destinations[destination]
+        _invalidate(known)
+        known.paths.clear()
+        self._redirected.pop(destination, None)
 
     def _forget(self, destination: bytes) -> None:
         _invalidate(self._destinations.pop(destination))
@@ -296,18 +326,20 @@ class PathCache:
     def _route(
         self, destination: bytes, source: bytes | None, interface: Interface | None
     ) -> tuple[Interface, bytes]:
-        """The best route; of equally good ones, one through the interface that has the source address."""
-        best = None
+        """The best route; of equally good ones, one through the interface that has the source address.
+
+        Of the routers to one prefix, one that answers; if none does, each is tried in turn (RFC 4861 6.3.6).
+        """
+        best, merit = None, (0, 0, False)
         for route in self._host.routes.candidates(destination):
             if interface is not None and route.interface is not interface:
                 continue
-            if best is None:
-                best = route
-            elif (route.prefix.length, route.metric) != (best.prefix.length, best.metric):
+            if best is not None and route.prefix.length != best.prefix.length:
                 break
-            if source is None or route.interface.has_address(source):
-                best = route
-                break
+            failure = self._failed.get((route.interface, route.via), 0) if route.via is not None else 0
+            foreign = source is not None and not route.interface.has_address(source)
+            if best is None or (failure, route.metric, foreign) < merit:
+                best, merit = route, (failure, route.metric, foreign)
         if best is None:
             raise os_error(errno.ENETUNREACH)
         return best.interface, best.via if best.via is not None else destination

@@ -851,6 +851,10 @@ class Connection:
         """New data were acknowledged: the neighbour is reachable (RFC 4861 7.3.1)."""
         self._path.confirm(now)
 
+    def doubt_path(self) -> None:
+        """R1 retransmissions, and no answer: IP is told, and may find another way (RFC 9293 3.8.3, MUST-20a)."""
+        self._path.doubt()
+
     def _largest_segment(self, mtu: int) -> int:
         largest = mtu - self._ip_header - _HEADER
         return min(largest, 0xFFFF, self.config.mss or 0xFFFF)

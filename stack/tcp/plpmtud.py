@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from stack.clock import SECOND
 from stack.tcp.recovery import Phase
+from stack.tcp.rtt import R1
 from stack.tcp.scoreboard import Scoreboard, SentSegment
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
-_R1 = 3
-"""Retransmissions of one segment after which something is wrong with the path (RFC 9293 3.8.3, Linux tcp_retries1)."""
 _CONVERGED = 8
 """A range smaller than this (octets) is not worth a probe (Linux tcp_probe_threshold)."""
 _REST = 600 * SECOND
@@ -147,7 +146,7 @@ class MtuProbing:
             if self._probe is sender.board.first:
                 self._too_large(_AFTER_TIMEOUT)
             self._withdraw(sender.board)
-        if retries <= _R1 or connection.config.mtu_probing == "off":
+        if retries <= R1 or connection.config.mtu_probing == "off":
             return
         base = connection.config.base_mss
         size = base if sender.mss > base else max(sender.mss // 2, _FLOOR)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from stack.clock import SECOND
 from stack.config import TcpConfig
 
+R1: Final = 3
+"""Retransmissions of one segment after which something is wrong with the path (RFC 9293 3.8.3, Linux tcp_retries1)."""
 _MINIMUM_AGE = 300 * SECOND
 
 

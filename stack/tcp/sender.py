@@ -15,7 +15,7 @@ from stack.tcp.probe import TailLossProbe
 from stack.tcp.rack import Rack
 from stack.tcp.rate import DeliveryRate
 from stack.tcp.recovery import Phase, Recovery
-from stack.tcp.rtt import RttEstimator
+from stack.tcp.rtt import R1, RttEstimator
 from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import widen
@@ -773,6 +773,9 @@ class Sender:
         if self.retries > connection.retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
             connection.timed_out()
             return
+        if self.retries == R1 + 1:
+            # Once: whether another router then works, IP finds out by itself.
+            connection.doubt_path()
         if connection.synchronized:
             self.mtu_probing.timed_out(self.retries)
             self.recovery.timeout(self.snd_una, self.snd_nxt, now, again=self.retries > 1)

@@ -230,6 +230,20 @@ def test_a_probe_without_answer_forgets_the_neighbour(family: Family) -> None:
     assert (seen.ethernet.destination, seen.payload) == (OTHER_MAC, b"anew")
 
 
+@pytest.mark.shows("RFC 1122 3.3.1.4-1", "RFC 9293 MUST-20a")
+@both
+def test_doubt_of_the_transport_asks_at_once(family: Family) -> None:
+    lab = bench()
+    reachable(lab, family)
+    path = lab.host.path(family.station)
+    path.doubt()
+    assert question(lab.one(), family) == STATION_MAC
+    path.doubt()
+    assert lab.sent() == [], "it is being asked"
+    answer(lab, family)
+    assert neighbour(lab, family).state is State.REACHABLE
+
+
 @pytest.mark.shows("RFC 1122 3.3.1.4-5", "RFC 1122 3.3.1.4-6")
 @both
 def test_forward_progress_of_the_transport_spares_the_probe(family: Family) -> None:
