@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from stack.config import TcpConfig
 from stack.tcp.congestion import CongestionControl
+from stack.tcp.ecn import Ecn
 from stack.tcp.loss import lost_frontier
 from stack.tcp.prr import RateReduction
 from stack.tcp.rack import Rack
+from stack.tcp.rtt import RttEstimator
 from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
 
 if TYPE_CHECKING:
@@ -43,10 +45,12 @@ class Recovery:
     __slots__ = (
         "_board",
         "_config",
+        "_ecn",
         "_first_echo",
         "_frto",
         "_mtu_probing",
         "_rack",
+        "_rtts",
         "_undo_from",
         "_undo_left",
         "congestion",
@@ -64,12 +68,16 @@ class Recovery:
         board: Scoreboard,
         congestion: CongestionControl,
         rack: Rack,
+        rtts: RttEstimator,
+        ecn: Ecn,
         mtu_probing: MtuProbing,
         config: TcpConfig,
         point: int,
     ) -> None:
         self._board = board
         self._rack = rack
+        self._rtts = rtts
+        self._ecn = ecn
         self._mtu_probing = mtu_probing
         self._config = config
         self.congestion = congestion
@@ -141,7 +149,7 @@ class Recovery:
         ``marked``: the peer reports congestion marks. Returns
         whether the first lost segment is to be sent again at once, whatever cwnd says.
         """
-        delivered = self._count_duplicates(delivery, advanced=advanced, duplicate=duplicate)
+        delivered = self._count_duplicates(delivery, snd_nxt, advanced=advanced, duplicate=duplicate)
         spurious = self._is_spurious(echo)
         if self.phase >= Phase.CWR and snd_una >= self.point:
             self._point_reached(snd_una, now, spurious=spurious)
@@ -182,12 +190,15 @@ class Recovery:
         first = was_calm or self.point <= snd_una or (self.phase is Phase.LOSS and not again)
         if first:
             self._start_undo(snd_una)
+        if not again:
+            self._rtts.keep(snd_nxt)
+        self._ecn.window_reduced()
         congestion.timeout(now, first=first)
         self.phase = Phase.LOSS
         self.point = snd_nxt
         self.reduction = None
         self.duplicate_acks = 0
-        self._frto = self._config.frto and self.sack and (was_calm or again)
+        self._frto = self._config.frto and (was_calm or again)
         head = board.first
         if head.sacked:
             # The receiver has reneged (RFC 2018 8).
@@ -203,6 +214,7 @@ class Recovery:
         if self.phase < Phase.CWR:
             self._start_undo(snd_una)
             self._undo_from = None
+            self._ecn.window_reduced()
             self.congestion.congestion_event(now)
             self.point = snd_nxt
 
@@ -218,16 +230,22 @@ class Recovery:
 
     # -- states ------------------------------------------------------------------------------------
 
-    def _count_duplicates(self, delivery: Delivery, *, advanced: bool, duplicate: bool) -> int:
-        """Octets delivered; without SACK, a duplicate ACK is worth a segment."""
+    def _count_duplicates(self, delivery: Delivery, snd_nxt: int, *, advanced: bool, duplicate: bool) -> int:
+        """Octets delivered; without SACK, a duplicate ACK is worth a segment.
+
+        After a timeout only if F-RTO has sent new data: all the rest counts as lost already.
+        """
         if self.sack:
             return delivery.octets
         mss = self.congestion.mss
         if advanced:
             counted = self.duplicate_acks * mss
-            calm = self.phase < Phase.CWR
-            self.duplicate_acks = 0 if calm else max(self.duplicate_acks - (delivery.acknowledged - 1), 0)
+            reducing = self.phase in (Phase.CWR, Phase.RECOVERY)
+            left = max(self.duplicate_acks - (delivery.acknowledged - 1), 0)
+            self.duplicate_acks = left if reducing else 0
             return max(delivery.octets - counted, mss)
+        if self.phase is Phase.LOSS and snd_nxt <= self.point:
+            return 0
         if duplicate and self.duplicate_acks < len(self._board) - 1:
             self.duplicate_acks += 1
             return mss
@@ -248,6 +266,7 @@ class Recovery:
 
     def _begin_reduction(self, snd_una: int, snd_nxt: int) -> None:
         self._start_undo(snd_una)
+        self._ecn.window_reduced()
         self.reduction = RateReduction(self.congestion)
         self.point = snd_nxt
 
@@ -273,19 +292,35 @@ class Recovery:
         spurious: bool,
         has_new_data: bool,
     ) -> None:
-        """RFC 5682 3.1 with SACK, as Linux's tcp_process_loss()."""
+        """RFC 5682 3.1 with SACK and 2.1 without, as Linux's tcp_process_loss()."""
         recovered = snd_una >= self.point
         if advanced and spurious:
             self._undo()
             return
         if self._frto:
-            if any(segment.transmissions == 1 and segment.end <= self.point for segment in delivery.segments):
-                # Step 3 b: what was sent only once has arrived, so the timeout was spurious.
+            part = delivery.octets > 0 and not (delivery.segments or delivery.retransmitted or recovered)
+            if part or (
+                (self.sack or not delivery.retransmitted)
+                and any(
+                    segment.transmissions == 1 and segment.end <= self.point for segment in delivery.segments
+                )
+            ):
+                # Step 3 b: what was sent only once has arrived, so the timeout was spurious. Without SACK, if the ACK
+                # covers a retransmission, too, it may have been waiting for that.
                 self._undo()
+                if len(self._board):
+                    # "recover" is SND.UNA: three duplicates may begin a recovery, for we have caused none.
+                    self.point = self._board.first.start - 1
                 return
             if snd_nxt > self.point:
                 if duplicate or delivery.oldest_sacked is not None:
                     self._frto = False
+                    if not self.sack:
+                        # What is sent again now may cause duplicates, until the new data have been acknowledged, too.
+                        self.point = snd_nxt
+            elif not self.sack and (duplicate or not delivery.acknowledged):
+                # 2.1, step 2 a: or the ACK does not even cover all that was sent again.
+                self._frto = False
             elif advanced and not recovered:
                 self.point = snd_nxt
                 if has_new_data:
@@ -353,6 +388,8 @@ class Recovery:
         if self.phase is Phase.RECOVERY:
             # However it was found out: the reordering window was too small.
             self._rack.was_hasty(self.point)
+        elif self.phase is Phase.LOSS:
+            self._rtts.was_hasty()
         self._board.find_all()
         self.congestion.undo()
         self._end()

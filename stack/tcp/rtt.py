@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stack.clock import SECOND
+from stack.clock import MILLISECOND, SECOND
 from stack.config import TcpConfig
 
 R1: Final = 3
@@ -24,13 +24,16 @@ class RttEstimator:
     __slots__ = (
         "_config",
         "_deviation",
+        "_kept",
         "_minimum_at",
         "_peak",
         "_round_end",
+        "_spurious",
         "backoff",
         "initial",
         "latest",
         "minimum",
+        "samples",
         "srtt",
         "variance",
     )
@@ -49,9 +52,13 @@ class RttEstimator:
         self._minimum_at = 0
         self.backoff = 0
         """How many times the RTO is doubled (RFC 6298 5.5)."""
+        self.samples = 0
         self._deviation = 0
         self._peak = 0
         self._round_end = 0
+        self._kept = (0, 0, 0)
+        """SRTT_prev, RTTVAR_prev times four, and SND.NXT when the timer went off."""
+        self._spurious = False
 
     @property
     def rto(self) -> int:
@@ -67,6 +74,7 @@ class RttEstimator:
         """
         rtt = max(rtt, 1)
         self.backoff = 0
+        self.samples += 1
         floor = self._config.min_rto
         self.latest = rtt
         if not self.minimum or rtt <= self.minimum or now - self._minimum_at > _MINIMUM_AGE:
@@ -76,6 +84,9 @@ class RttEstimator:
             self._deviation = 2 * rtt
             self._peak = self.variance = max(self._deviation, floor)
             self._round_end = snd_nxt
+            return
+        if self._spurious and snd_una > self._kept[2]:
+            self._relearn(rtt, snd_nxt)
             return
         error = rtt - self.srtt
         self.srtt += error // 8
@@ -92,3 +103,21 @@ class RttEstimator:
                 self.variance -= (self.variance - self._peak) // 4
             self._round_end = snd_nxt
             self._peak = floor
+
+    def keep(self, snd_nxt: int) -> None:
+        """The timer goes off, maybe too early: remember what it was set by (RFC 4015 3, step 0)."""
+        self._kept = (self.srtt + 2 * MILLISECOND, self._deviation, snd_nxt)
+        self._spurious = False
+
+    def was_hasty(self) -> None:
+        """It went off too early, so the first sample of data that were unsent then counts for more (step 11)."""
+        self._spurious = True
+
+    def _relearn(self, rtt: int, snd_nxt: int) -> None:
+        """RFC 4015 3.6: the delay may stay what it has become, and the RTO is in any case longer than it was."""
+        srtt, deviation, _ = self._kept
+        self._spurious = False
+        self.srtt = max(srtt, rtt)
+        self._deviation = max(deviation, 2 * rtt)
+        self._peak = self.variance = max(self._deviation, self._config.min_rto)
+        self._round_end = snd_nxt

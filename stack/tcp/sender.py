@@ -96,8 +96,8 @@ class Sender:
         self._pacer: Pacer | None = None
         self.rack = Rack(self.board, self.rtt)
         self.mtu_probing = MtuProbing(connection)
-        self.recovery = Recovery(self.board, self.congestion, self.rack, self.mtu_probing, config, iss)
-        self._probe = TailLossProbe()
+        self.recovery = self._new_recovery(iss)
+        self._probe = TailLossProbe(self.rtt)
         self._rto_at = 0
         self._probe_at: int | None = None
         self._probe_is_stale = False
@@ -221,7 +221,7 @@ class Sender:
         window = 1 if self.segments_retransmitted > 1 else config.initial_window
         self.congestion = self._new_congestion_control(mss, window)
         self._pace_if_wanted()
-        self.recovery = Recovery(self.board, self.congestion, self.rack, self.mtu_probing, config, self.iss)
+        self.recovery = self._new_recovery(self.iss)
         self.recovery.sack = self._connection.sack
         self._small_end = self._window_round_end = self.snd_nxt
         self.last_sent = self._connection.clock.now()
@@ -259,6 +259,19 @@ class Sender:
         settings = Settings(hystart=config.hystart, abe=config.abe, random=self._connection.tcp.host.random)
         return find(config.congestion)(mss, window, settings)
 
+    def _new_recovery(self, point: int) -> Recovery:
+        connection = self._connection
+        return Recovery(
+            self.board,
+            self.congestion,
+            self.rack,
+            self.rtt,
+            connection.ecn,
+            self.mtu_probing,
+            connection.config,
+            point,
+        )
+
     # -- acknowledgments ---------------------------------------------------------------------------
 
     @property
@@ -286,9 +299,9 @@ class Sender:
             self.rack.acknowledged(ack)
         if predicted and self._take_predicted(delivery, before_flight, now):
             return
-        duplicate_reported = False
+        reported = None
         if segment.sack and recovery.sack:
-            duplicate_reported = self._take_sack(segment.sack, ack, delivery)
+            reported = self._take_sack(segment.sack, ack, delivery)
         duplicate = (
             not advanced
             and not segment.length
@@ -300,11 +313,13 @@ class Sender:
             ecn.counter is not None and (advanced or delivery.segments or self._is_newer(segment))
         ):
             marked = ecn.marks(segment, delivery, self.mss)
-        if not (delivery.segments or advanced or duplicate or duplicate_reported or marked):
+        if not (delivery.segments or advanced or duplicate or reported or marked):
             return
         echo = self._echo(segment)
         rtt = self._measure(delivery, echo, now)
-        self._recover(delivery, echo, now, bool(advanced), duplicate, duplicate_reported, marked > 0)
+        if self._probe.acknowledged(ack, reported=reported, pure_duplicate=duplicate and not segment.sack):
+            recovery.reduce(ack, self.snd_nxt, now)
+        self._recover(delivery, echo, now, bool(advanced), duplicate, marked > 0)
         self._sample(delivery, rtt, before_flight, marked, now)
         if self.mtu_probing.active:
             self.mtu_probing.acknowledged()
@@ -362,17 +377,19 @@ class Sender:
         if not segment.sack or not recovery.sack or not board.segments:
             return
         before_flight, delivery = board.in_flight, Delivery()
-        duplicate_reported = self._take_sack(segment.sack, segment.acknowledgment, delivery)
-        if not (delivery.segments or duplicate_reported):
+        reported = self._take_sack(segment.sack, segment.acknowledgment, delivery)
+        if not (delivery.segments or reported):
             return
-        self._recover(delivery, self._echo(segment), now, False, False, duplicate_reported, False)
+        self._recover(delivery, self._echo(segment), now, False, False, False)
         self._sample(delivery, 0, before_flight, 0, now)
         if delivery.segments:
             self._restart_rto(now)
         self._show()
 
-    def _take_sack(self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery) -> bool:
-        """Returns whether the first block is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""
+    def _take_sack(
+        self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery
+    ) -> tuple[int, int] | None:
+        """Returns the first block if it is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""
         start, end = blocks[0]
         duplicate = end <= ack or (len(blocks) > 1 and blocks[1][0] <= start and end <= blocks[1][1])
         if duplicate:
@@ -381,7 +398,7 @@ class Sender:
                 # Otherwise it was the network that sent something twice.
                 self.rack.was_hasty(self.snd_nxt)
         self.board.select_acknowledge(blocks, self.snd_una, self.snd_nxt, delivery)
-        return duplicate
+        return blocks[0] if duplicate else None
 
     def _echo(self, segment: Segment) -> int | None:
         """The timestamp that the peer echoes, unbounded; None if it echoes none."""
@@ -439,21 +456,12 @@ class Sender:
         now: int,
         advanced: bool,
         duplicate: bool,
-        duplicate_reported: bool,
         marked: bool,
     ) -> None:
         """Loss detection, recovery and congestion control hear of an ACK."""
         recovery, congestion = self.recovery, self.congestion
-        was_calm = recovery.may_grow
         if delivery.segments:
             self.rack.delivered(delivery, now, None if echo is None else self._age(echo, now))
-        if self._probe.acknowledged(
-            self.snd_una,
-            duplicate_reported=duplicate_reported,
-            pure_duplicate=duplicate and not delivery.segments,
-        ):
-            recovery.reduce(self.snd_una, self.snd_nxt, now)
-            self._connection.ecn.window_reduced()
         at_once = recovery.acknowledged(
             self.snd_una,
             self.snd_nxt,
@@ -465,8 +473,6 @@ class Sender:
             has_new_data=bool(self._unsent.length) and self.snd_nxt < self.snd_una + self.snd_wnd,
             marked=marked,
         )
-        if was_calm and not recovery.may_grow:
-            self._connection.ecn.window_reduced()
         if advanced and recovery.may_grow:
             if self._window_was_used():
                 congestion.acknowledged(delivery.octets, now, self.rtt.srtt)
@@ -476,6 +482,8 @@ class Sender:
             self._retransmit_first(now)
 
     def _retransmit_first(self, now: int) -> None:
+        """Recovery begins, or finds the next hole: its retransmission goes whatever cwnd says."""
+        self._probe.reset()
         lost = self.recovery.next_retransmission()
         if lost is not None:
             self._retransmit(self.board.front(lost, self.mss), now)
@@ -684,22 +692,23 @@ class Sender:
         self._probe_is_stale = True
 
     def _schedule_probe(self, now: int) -> None:
-        """TLP_init, and with it the alarm: only in the open state, with nothing that a SACK could tell (RFC 8985 7.2).
+        """The PTO, and with it the alarm: not in recovery, nor if SACK blocks are telling already (RFC 8985 7.2).
 
         Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
         """
         self._probe_is_stale = False
         recovery, board, config = self.recovery, self.board, self._connection.config
         if (
-            recovery.phase is Phase.OPEN
+            (recovery.phase is Phase.OPEN or recovery.phase is Phase.CWR)
             and config.tail_loss_probe
             and recovery.sack
             and self._probe.end is None
+            and self._probe.samples < self.rtt.samples
             and board.segments
             and not board.sacked_bytes
             and self._connection.state is not State.SYN_RECEIVED
         ):
-            timeout = now + self._probe.timeout(self.rtt, config, alone=board.outstanding <= self.mss)
+            timeout = now + self._probe.timeout(config, alone=board.outstanding <= self.mss)
             self._probe_at = timeout if timeout < self._rto_at else self._rto_at
         else:
             self._probe_at = None
@@ -745,7 +754,6 @@ class Sender:
     def _reordering_timeout(self, now: int) -> None:
         """What was sent before something that has arrived has had time enough to arrive, too (RFC 8985 6.2, step 5)."""
         if self.recovery.detect_in_time(self.snd_una, self.snd_nxt, now):
-            self._connection.ecn.window_reduced()
             self._retransmit_first(now)
         self._set_alarm()
         self.output()
@@ -759,7 +767,7 @@ class Sender:
             self._send_new(length, now)
         else:
             self._retransmit(self.board.last_piece(), now)
-        self._probe.sent(self.snd_nxt, retransmission=length <= 0)
+        self._probe.sent(self.board.last, retransmission=length <= 0)
         self._restart_timers(now)
 
     def _retransmission_timeout(self, now: int) -> None:
@@ -779,8 +787,7 @@ class Sender:
         if connection.synchronized:
             self.mtu_probing.timed_out(self.retries)
             self.recovery.timeout(self.snd_una, self.snd_nxt, now, again=self.retries > 1)
-            connection.ecn.window_reduced()
-            self._probe.end = None
+            self._probe.reset()
         self.rtt.backoff += 1
         if not connection.deferring:
             self._retransmit(self.board.front(self.board.first, self.mss), now)

@@ -93,6 +93,32 @@ def test_an_echo_reduces_the_window_once_per_round_trip_and_is_answered_by_cwr()
     assert connection.info().tcpi_total_retrans == 0
 
 
+@pytest.mark.shows("RFC 3168 6.1.2")
+@pytest.mark.parametrize("lost", ["some", "all", "the last"])
+def test_a_reduction_for_a_loss_is_told_too(lost: str) -> None:
+    """So that the receiver stops its echo, whichever of the two was first: recovery, timeout, tail loss probe."""
+    script = _classic(frto=False, nodelay=True)
+    connection = script.connection
+    connection.send(bytes(10 * MSS))
+    script.sent()
+    script.after(20 * MILLISECOND)
+    if lost == "some":
+        iss = script.iss
+        script.send(".", 1, 1, sack=((iss + 1 + MSS, iss + 1 + 9 * MSS),))
+    elif lost == "all":
+        script.after(500 * MILLISECOND)
+    else:
+        script.send(".", 1, 1 + 9 * MSS)
+        script.after(230 * MILLISECOND)
+        connection.send(b"x")
+    script.sent()
+    script.send(".", 1, 1 + 10 * MSS + (lost == "the last"))
+    connection.send(bytes(2 * MSS))
+    sent = script.sent()
+    assert "W" in sent[0].flags
+    assert "W" not in sent[-1].flags
+
+
 @pytest.mark.shows("RFC 8511 3")
 def test_a_mark_costs_less_than_a_loss() -> None:
     """ABE, RFC 8511: CUBIC keeps 0.85 of the window, in whole segments, once it is out of slow start."""

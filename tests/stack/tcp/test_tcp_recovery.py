@@ -61,54 +61,6 @@ def test_several_holes_are_filled_without_a_timeout() -> None:
     assert connection.info().tcpi_total_retrans == 3
 
 
-@pytest.mark.shows("RFC 8985 7.2", "RFC 8985 7.3", "RFC 8985 8")
-def test_the_lost_end_of_a_flight_is_probed_before_the_timer_has_to() -> None:
-    """RFC 8985 7: after two round trips the last segment goes again, and its SACK shows what is missing before it."""
-    script = Script()
-    connection = _fly(script, 10)
-    _ack(script, 1 + 7 * MSS)
-    script.after(30 * MILLISECOND)
-    script.expect_nothing()
-    script.after(20 * MILLISECOND)
-    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
-    script.after(20 * MILLISECOND)
-    _ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
-    script.expect((".", 1 + 7 * MSS, MSS, 1))
-    assert connection.sender.recovery.phase is Phase.RECOVERY
-    _ack(script, 1 + 8 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
-    script.expect((".", 1 + 8 * MSS, MSS, 1))
-
-
-@pytest.mark.shows("RFC 8985 7.4.2")
-def test_a_probe_that_repaired_a_loss_halves_the_window() -> None:
-    """RFC 8985 7.4.2: the ACK goes beyond the probe, so the original was lost, and that was congestion."""
-    script = Script(congestion="reno")
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
-    cwnd = connection.sender.congestion.cwnd
-    script.after(250 * MILLISECOND)
-    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
-    connection.send(bytes(MSS))
-    script.after(20 * MILLISECOND)
-    _ack(script, 1 + 11 * MSS)
-    assert connection.sender.congestion.cwnd < cwnd
-
-
-@pytest.mark.shows("RFC 8985 7.4.2")
-def test_a_probe_that_was_needless_costs_nothing() -> None:
-    """A D-SACK for the probe: the original had arrived."""
-    script = Script()
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
-    cwnd = connection.sender.congestion.cwnd
-    script.after(250 * MILLISECOND)
-    script.expect(("P.", 1 + 9 * MSS, MSS, 1))
-    script.after(20 * MILLISECOND)
-    _ack(script, 1 + 10 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
-    assert connection.sender.congestion.cwnd >= cwnd
-    assert connection.sender.recovery.phase is Phase.OPEN
-
-
 @pytest.mark.shows("RFC 8985 6.2-2")
 def test_a_little_reordering_is_waited_for() -> None:
     """RFC 8985 6.2: a quarter of the round trip, before anything is taken for lost."""
