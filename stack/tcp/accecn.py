@@ -51,12 +51,12 @@ class MarkCounter:
         """A SYN/ACK arrived with CE; it counts, a SYN does not (3.2.2.1)."""
         self.cep += 1
 
-    def arrives(self, codepoint: int, length: int) -> bool:
-        """Count an acceptable segment; returns whether an ACK is due at once (3.2.2.5.1, 3.2.3.3)."""
+    def arrives(self, codepoint: int, length: int, segments: int = 1) -> bool:
+        """Count an acceptable segment, or several; returns whether an ACK is due at once (3.2.2.5.1, 3.2.3.3)."""
         marked = codepoint == CE
         if marked:
-            self.cep += 1
-            self._untold += 1
+            self.cep += segments
+            self._untold += segments
         if not length:
             return marked and self._untold >= _UNTOLD_OF_ACKS
         if codepoint:

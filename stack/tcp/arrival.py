@@ -123,7 +123,7 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
         return
     connection.heard(now)
     if connection.ecn.feedback is not Feedback.NONE and connection.ecn.segment_arrives(
-        flags, segment.codepoint, segment.length
+        flags, segment.codepoint, segment.length, connection.offered_mss
     ):
         receiver.ack_due = True
     if in_sequence and connection.timestamps is not None and segment.timestamp is not None:

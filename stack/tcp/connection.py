@@ -861,9 +861,13 @@ class Connection:
 
     @property
     def largest_transmission(self) -> int:
-        """Most octets of data that the internet layer takes at one time; what is signed, it cannot segment."""
+        """Most octets of data that the internet layer takes at one time.
+
+        What is signed, it cannot segment; and with AccECN, CWR must not be left to the first segment alone.
+        """
         path = self._path
-        if self.authentication is not None or not path.offload.segmentation:
+        whole = self.authentication is not None or self.ecn.counter is not None
+        if whole or not path.offload.segmentation:
             return self._largest_segment(path.mtu)
         return path.offload.segmentation - self._ip_header - _HEADER - MAX_OPTIONS_LENGTH
 

@@ -190,13 +190,16 @@ class Ecn:
 
     # -- what arrives ------------------------------------------------------------------------------
 
-    def segment_arrives(self, flags: int, codepoint: int, length: int) -> bool:
-        """Note a mark on an acceptable segment; returns whether it calls for an ACK at once."""
+    def segment_arrives(self, flags: int, codepoint: int, length: int, mss: int) -> bool:
+        """Note a mark on an acceptable segment; returns whether it calls for an ACK at once.
+
+        What is larger than ``mss``, a link has joined: it is several segments.
+        """
         if self.feedback is Feedback.NONE or flags & SYN:
             return False
         if self.counter is not None:
             self._handshake_ack = 0
-            return self.counter.arrives(codepoint, length)
+            return self.counter.arrives(codepoint, length, -(-length // mss) or 1)
         marked = codepoint == CE
         if flags & CWR and not self._each:
             self._echo = False
@@ -214,10 +217,11 @@ class Ecn:
 
         With RFC 3168 feedback, all that it newly delivers or none: it only tells that there was a mark.
         """
-        flags, segments = segment.flags, len(delivery.segments)
+        flags = segment.flags
         if flags & SYN:
             # There it answers the question whether ECN is known.
             return 0
+        segments = max(len(delivery.segments), -(-delivery.octets // mss))
         if self.feedback is Feedback.CLASSIC:
             return max(segments, 1) if flags & ECE else 0
         reader = self.reader

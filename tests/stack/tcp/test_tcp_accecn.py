@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stack.clock import MILLISECOND, SECOND
+from stack.link import Offload
 from stack.tcp.accecn import MarkCounter, MarkReader
 from stack.tcp.connection import Connection
 from stack.tcp.ecn import Feedback
@@ -327,6 +328,25 @@ def test_feedback_reduces_the_window() -> None:
     script.send(".WA", 1, 1 + MSS)
     assert script.connection.sender.recovery.phase is Phase.CWR
     assert script.connection.sender.congestion.ssthresh == 5 * MSS
+
+
+@pytest.mark.shows("RFC 9768 3.2.2")
+def test_segments_that_a_link_has_joined_count_one_by_one() -> None:
+    script = _established()
+    script.send("P.", 1, 1, bytes(3 * MSS), codepoint=CE)
+    assert script.sent()[-1].flags == ".", "8"
+
+
+@pytest.mark.shows("RFC 9768 3.2.2")
+def test_no_link_cuts_segments_for_us() -> None:
+    """It would leave CWR to the first of them, by RFC 3168 6.1.2; here it is one of the three bits of a number."""
+    script = Script(accurate_ecn=True)
+    script.link.offload = Offload(segmentation=65535)
+    script.listen()
+    script.send("SEWA", 0, 0, mss=MSS)
+    script.learn_iss()
+    script.send(".W", 1, 1)
+    assert script.listener.accept().largest_transmission == MSS
 
 
 # -- the option ------------------------------------------------------------------------------------------
