@@ -325,8 +325,10 @@ class Sender:
             self.mtu_probing.acknowledged()
         if not board.segments:
             self._stop_timers()
-        elif advanced or delivery.segments:
+        elif advanced:
             self._restart_rto(now)
+        elif delivery.segments:
+            self._note_sacked(delivery, now)
         self._show()
 
     def _take_predicted(self, delivery: Delivery, before_flight: int, now: int) -> bool:
@@ -383,7 +385,7 @@ class Sender:
         self._recover(delivery, self._echo(segment), now, False, False, False)
         self._sample(delivery, 0, before_flight, 0, now)
         if delivery.segments:
-            self._restart_rto(now)
+            self._note_sacked(delivery, now)
         self._show()
 
     def _take_sack(
@@ -690,6 +692,17 @@ class Sender:
             deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
         self._rto_at = deadline
         self._probe_is_stale = True
+
+    def _note_sacked(self, delivery: Delivery, now: int) -> None:
+        """SACK blocks put the retransmission timer off only as long as they could not include the oldest segment.
+
+        Of what was sent after that, any number may arrive while it is lost for good (Linux FLAG_SET_XMIT_TIMER).
+        """
+        sacked = delivery.oldest_sacked
+        if sacked is not None and sacked.sent_at < self.board.first.sent_at:
+            self._restart_rto(now)
+        else:
+            self._probe_is_stale = True
 
     def _schedule_probe(self, now: int) -> None:
         """The PTO, and with it the alarm: not in recovery, nor if SACK blocks are telling already (RFC 8985 7.2).

@@ -379,3 +379,42 @@ def test_an_overtaken_ack_without_news_changes_nothing() -> None:
     _ack(script, 1 + MSS, (1 + 2 * MSS, 1 + 3 * MSS))
     script.expect_nothing()
     assert connection.info() == before
+
+
+# -- the retransmission timer during recovery ------------------------------------------------------------
+
+
+@pytest.mark.shows("RFC 6675 6", "RFC 6298 5.1-5.3")
+def test_sacks_of_what_was_sent_before_a_retransmission_put_the_timer_off() -> None:
+    """It goes off an RTO after the last of them, so that recovery has the time that it needs."""
+    script = Script(rack=False)
+    connection = _fly(script, 10)
+    for last in (2, 3, 4):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    script.sent()
+    script.after(100 * MILLISECOND)
+    _ack(script, 1, (1 + MSS, 1 + 5 * MSS))
+    script.sent()
+    script.after(connection.sender.rtt.rto - MILLISECOND)
+    assert connection.sender.recovery.phase is Phase.RECOVERY
+    script.after(2 * MILLISECOND)
+    assert connection.sender.recovery.phase is Phase.LOSS
+
+
+@pytest.mark.shows("RFC 6298 5.1-5.3")
+def test_sacks_of_what_was_sent_later_do_not() -> None:
+    """Without RACK nothing but the timer finds out that a retransmission was lost: new data must not hide it."""
+    script = Script(rack=False)
+    connection = _fly(script, 10)
+    connection.send(bytes(60 * MSS))
+    script.sent()
+    _ack(script, 1, (1 + MSS, 1 + 10 * MSS))
+    script.sent()
+    started = script.clock.now()
+    for last in range(11, 40):
+        script.after(20 * MILLISECOND)
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        script.sent()
+        if connection.sender.recovery.phase is Phase.LOSS:
+            break
+    assert script.clock.now() - started < 400 * MILLISECOND
