@@ -29,7 +29,7 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
     if receiver.ack_due and (receiver.out_of_order.starts or receiver.duplicate is not None):
         # Each of these ACKs counts, and its SACK blocks would find no room in a full segment (RFC 2018 4).
         connection.send_ack()
-    if batch is None:
+    if batch is None or (connection.ecn.feedback is not Feedback.NONE and connection.ecn.counts):
         answer(connection)
     else:
         batch[connection] = None

@@ -190,6 +190,11 @@ class Ecn:
 
     # -- what arrives ------------------------------------------------------------------------------
 
+    @property
+    def counts(self) -> bool:
+        """Every mark, or change of the mark, is told; no ACK that does so may wait for later segments."""
+        return self.counter is not None or self._each
+
     def segment_arrives(self, flags: int, codepoint: int, length: int, mss: int) -> bool:
         """Note a mark on an acceptable segment; returns whether it calls for an ACK at once.
 

@@ -522,3 +522,13 @@ def test_the_sender_counts_the_marks_that_the_receiver_has_seen(
     if option:
         assert known.ceb == seen.ceb
     pair.close()
+
+
+@pytest.mark.shows("RFC 9768 3.2.2.5.1")
+def test_marks_are_acknowledged_in_time_even_if_segments_arrive_together() -> None:
+    """One ACK for all of them would let the three bits wrap unnoticed."""
+    script = _established(accurate_ecn_option=False)
+    with script.host.tcp.answering_once():
+        for number in range(16):
+            script.send("P.", 1 + number, 1, b"x", codepoint=CE)
+    assert len(script.sent()) >= 8
