@@ -861,14 +861,14 @@ class Connection:
 
     @property
     def largest_transmission(self) -> int:
-        """Most octets of data that the internet layer takes at one time.
+        """Most octets of data in a super-segment, 0 if there can be none.
 
-        What is signed, it cannot segment; and with AccECN, CWR must not be left to the first segment alone.
+        What is signed, nobody else can segment; and with AccECN, CWR must not be left to the first segment alone.
         """
         path = self._path
         whole = self.authentication is not None or self.ecn.counter is not None
         if whole or not path.offload.segmentation:
-            return self._largest_segment(path.mtu)
+            return 0
         return path.offload.segmentation - self._ip_header - _HEADER - MAX_OPTIONS_LENGTH
 
     def _segment_size(self) -> int:

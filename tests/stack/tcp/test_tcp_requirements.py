@@ -121,6 +121,14 @@ def test_old_data_are_sent_again_though_the_peer_shut_its_window_over_them() -> 
     assert {(segment.sequence, segment.length) for segment in script.sent()} == {(1, MSS)}
 
 
+@pytest.mark.shows("RFC 9293 MUST-16")
+def test_a_segment_is_no_larger_than_the_peers_mss_though_the_link_takes_two() -> None:
+    script = Script()
+    connection = script.accept(mss=700, sack=False)
+    connection.send(bytes(1400))
+    script.expect((".", 1, 700, 1), ("P.", 701, 700, 1))
+
+
 @pytest.mark.shows("RFC 9293 MAY-8")
 def test_the_own_window_stays_shut_until_the_application_reads() -> None:
     script = Script(receive_buffer=4096, moderate_receive_buffer=False)
