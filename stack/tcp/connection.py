@@ -415,8 +415,9 @@ class Connection:
     def shutdown_receive(self) -> None:
         """Nobody will read any more; what arrives is acknowledged and thrown away."""
         receiver = self.receiver
+        unread = receiver.queue.length
         receiver.shut()
-        if self.synchronized and receiver.window.should_update(receiver.rcv_nxt, 0):
+        if unread and self.synchronized and receiver.window.should_update(receiver.rcv_nxt, 0):
             self.send_ack()
 
     def close(self) -> None:

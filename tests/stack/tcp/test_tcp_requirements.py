@@ -129,6 +129,12 @@ def test_a_segment_is_no_larger_than_the_peers_mss_though_the_link_takes_two() -
     script.expect((".", 1, 700, 1), ("P.", 701, 700, 1))
 
 
+def test_who_stops_reading_has_nothing_to_say() -> None:
+    script = Script(receive_buffer=1 << 20)
+    script.accept(window_scale=7).shutdown_receive()
+    script.expect_nothing()
+
+
 @pytest.mark.shows("RFC 9293 MAY-8")
 def test_the_own_window_stays_shut_until_the_application_reads() -> None:
     script = Script(receive_buffer=4096, moderate_receive_buffer=False)
