@@ -165,8 +165,8 @@ class Recovery:
                 lost = self._detect(now, advanced=advanced)
                 at_once = lost > 0 and not self.sack
         if self.phase < Phase.RECOVERY:
-            if self.phase < Phase.CWR and self._undo_from is not None and self._undo_left == 0:
-                self._undo()
+            if self._undo_left == 0:
+                self.undo_if_needless()
             lost = self._detect(now, advanced=advanced)
             at_once = self._begin_or_stay(lost, snd_una, snd_nxt, now)
             if marked and self.phase < Phase.CWR:
@@ -177,6 +177,11 @@ class Recovery:
         if self.reduction is not None and delivered and not self.congestion.controls_recovery:
             self.reduction.acknowledged(delivered, self.pipe, safe=advanced and not lost)
         return at_once
+
+    def undo_if_needless(self) -> None:
+        """After a recovery D-SACKs may still tell that all its retransmissions were needless (RFC 3708 4)."""
+        if self.phase < Phase.CWR and self._undo_from is not None and self._undo_left == 0:
+            self._undo()
 
     def detect_in_time(self, snd_una: int, snd_nxt: int, now: int) -> bool:
         """The reordering timer went off (RFC 8985 6.2, step 5); as for :meth:`acknowledged`."""

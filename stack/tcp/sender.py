@@ -289,6 +289,8 @@ class Sender:
         self._update_window(segment, scale)
         self.probes = 0
         if not board.segments:
+            if segment.sack and recovery.sack and self._take_sack(segment.sack, ack, Delivery()):
+                recovery.undo_if_needless()
             return
         delivery = Delivery()
         if advanced:

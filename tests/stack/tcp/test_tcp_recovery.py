@@ -107,6 +107,20 @@ def test_a_reduction_for_nothing_is_undone_by_dsack() -> None:
     assert connection.sender.recovery.undone == 1
 
 
+@pytest.mark.shows("RFC 2883 5")
+def test_it_is_undone_though_nothing_is_out_any_more() -> None:
+    script = Script()
+    connection = _fly(script, 10)
+    cwnd = connection.sender.congestion.cwnd
+    for last in (2, 3, 4):
+        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+    _ack(script, 1 + 10 * MSS)
+    assert connection.sender.congestion.cwnd < cwnd
+    _ack(script, 1 + 10 * MSS, (1, 1 + MSS))
+    assert connection.sender.congestion.cwnd >= cwnd
+    assert connection.sender.recovery.undone == 1
+
+
 @pytest.mark.shows("RFC 3522 3.2", "RFC 4015 3.4")
 def test_a_spurious_timeout_is_found_out_by_timestamps() -> None:
     """Eifel (RFC 3522, RFC 4015): the ACK echoes the timestamp of the original."""
