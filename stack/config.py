@@ -18,7 +18,7 @@ HOUR = 60 * MINUTE
 KIB = 1024
 MIB = 1024 * KIB
 
-_KEY = re.compile("[0-9a-fA-F]{32}")
+_KEYS = re.compile("([0-9a-fA-F]{32}){0,2}")
 
 CONGESTION_CONTROLS = ("bbr", "cubic", "dctcp", "reno", "vegas")
 """Those that come with the stack; others are written as ``module:Class``."""
@@ -326,14 +326,24 @@ class TcpConfig(Section):
         "TCP Fast Open (RFC 7413), for those who ask for it by socket option or call (Linux tcp_fastopen, bits 1, 2).",
         choices=("off", "client", "server", "both"),
     )
-    fast_open_cookies: bool = knob(
-        True,
-        "Fast Open sends and takes data only with a cookie (Linux tcp_fastopen, not bits 0x4 and 0x200).",
+    fast_open_cookieless: str = knob(
+        "off",
+        "Fast Open without a cookie: never, data are sent, taken, both (Linux tcp_fastopen, bits 0x4, 0x200).",
+        choices=("off", "client", "server", "both"),
+    )
+    fast_open_listeners: bool = knob(
+        False,
+        "Every listener takes Fast Open, TCP_FASTOPEN or not, as many as its backlog (Linux tcp_fastopen, bit 0x400).",
     )
     fast_open_key: str = knob(
         "",
-        "The key of the server's Fast Open cookies, 32 hexadecimal digits; empty: a secret of the host's own.",
+        "The key of the server's Fast Open cookies, 32 hexadecimal digits, or 64: a second one, whose cookies are "
+        "taken and replaced (Linux tcp_fastopen_key); empty: a secret of the host's own.",
     )
+    fast_open_blackhole_timeout: int = knob(
+        0, "No active Fast Open for so long, doubled each time, once something on the way has swallowed one; 0: never "
+        "mind (Linux tcp_fastopen_blackhole_timeout_sec).", unit="ns", low=0, high=24 * HOUR,
+    )  # fmt: skip
     fast_open_hosts: int = knob(
         1024, "Hosts whose Fast Open cookies are remembered; beyond it the oldest goes (RFC 7413 4.1.3).",
         unit="hosts", low=1, high=1 << 20,
@@ -355,8 +365,10 @@ class TcpConfig(Section):
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
-        if self.fast_open_key and not _KEY.fullmatch(self.fast_open_key):
-            raise ConfigError(f"fast_open_key must be 32 hexadecimal digits, not {self.fast_open_key!r}")
+        if not _KEYS.fullmatch(self.fast_open_key):
+            raise ConfigError(
+                f"fast_open_key must be 32 or 64 hexadecimal digits, not {self.fast_open_key!r}"
+            )
         if self.congestion not in CONGESTION_CONTROLS:
             # Somebody's own; the registry imports this module, and is needed for nothing else here.
             from stack.tcp.congestion import find

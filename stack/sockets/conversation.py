@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from stack.errors import os_error
 from stack.link import Buffer
+from stack.sockets.poll import WRITABLE
 from stack.sockets.readiness import Readiness
 from stack.sockets.socket import MSG_MORE, MSG_OOB, MSG_PEEK, Received
 from stack.tcp.state import State
@@ -55,7 +56,7 @@ class Conversation:
     def writable(self) -> bool:
         """An error, or space to write: a third of the send buffer."""
         connection = self.connection
-        if connection.state is State.CLOSED:
+        if connection.state is State.CLOSED or connection.awaits_data:
             return True
         if connection.opening:
             return False
@@ -63,6 +64,8 @@ class Conversation:
 
     def poll(self, *, errors: bool) -> int:
         """The events of poll(2); POLLIN needs SO_RCVLOWAT bytes. ``errors``: there are some in the error queue."""
+        if self.connection.awaits_data:
+            return WRITABLE
         failed = self.connection.error != 0 or errors
         return self._readiness.events(hears=self._hears, speaks=self._speaks, failed=failed)
 
@@ -92,7 +95,7 @@ class Conversation:
         if not self._speaks or connection.state is State.CLOSED:
             raise os_error(errno.EPIPE)
         if connection.opening:
-            raise os_error(errno.EAGAIN)
+            return self._open_with(data)
         low_water = readiness.unsent_low_water
         if low_water < connection.config.send_buffer:
             taken = self._send_above_low_water(low_water, data, flags)
@@ -102,6 +105,15 @@ class Conversation:
             readiness.lacks_space()
             if taken == 0:
                 raise os_error(errno.EAGAIN)
+        return taken
+
+    def _open_with(self, data: Buffer) -> int:
+        """If the SYN has waited for data, here they are (TCP_FASTOPEN_CONNECT)."""
+        if not self.connection.awaits_data:
+            raise os_error(errno.EAGAIN)
+        taken = self.connection.open_with(data)
+        if not taken:
+            raise os_error(errno.EINPROGRESS)
         return taken
 
     def _send_above_low_water(self, low_water: int, data: Buffer, flags: int) -> int:

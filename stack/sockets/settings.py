@@ -74,6 +74,10 @@ class Settings:
     """TCP_NOTSENT_LOWAT, in bytes; 0: the host's default."""
     tell_unread: bool = False
     """TCP_INQ."""
+    fast_open_queue: int = 0
+    """TCP_FASTOPEN: connections whose SYN brought data and whose handshake is not complete; 0: none."""
+    fast_open_connect: bool = False
+    """TCP_FASTOPEN_CONNECT."""
 
     def hop_limit_to(self, address: bytes, *, multicast: bool = False) -> int:
         """For packets to ``address``; 0: the host's default."""

@@ -37,6 +37,7 @@ MSG_DONTWAIT: Final = int(bsd.MSG_DONTWAIT)
 MSG_WAITALL: Final = int(bsd.MSG_WAITALL)
 MSG_MORE: Final = int(bsd.MSG_MORE)
 MSG_ERRQUEUE: Final = int(bsd.MSG_ERRQUEUE)
+MSG_FASTOPEN: Final = 0x20000000
 """Plain integers: the arithmetic of the ``socket`` module's enumeration costs more than a whole ``recv``."""
 FIONREAD: Final = 0x541B
 """Also SIOCINQ."""

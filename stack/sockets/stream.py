@@ -21,6 +21,7 @@ from stack.sockets.poll import ARRIVAL, POLLERR, POLLHUP, READABLE, WRITABLE
 from stack.sockets.settings import Settings
 from stack.sockets.socket import (
     MSG_ERRQUEUE,
+    MSG_FASTOPEN,
     MSG_OOB,
     MSG_WAITALL,
     Received,
@@ -28,6 +29,7 @@ from stack.sockets.socket import (
     Socket,
 )
 from stack.sockets.tcp_options import STREAM_OPTIONS, STREAM_REQUESTS
+from stack.tcp.fastopen import CLIENT
 from stack.tcp.state import State
 from stack.wire.address import UNSPECIFIED_V6, is_multicast
 
@@ -156,6 +158,8 @@ class StreamSocket(Socket):
             return
         binding = self._binding or self._bind(self._unspecified())
         self.host.ports.tcp.listen(binding)
+        if self.config.fast_open_listeners and not self.settings.fast_open_queue:
+            self.settings.fast_open_queue = backlog
         self._listener = self.host.tcp.listen(
             binding.address, binding.port, backlog, self.config, dual_stack=binding.dual_stack
         )
@@ -180,7 +184,8 @@ class StreamSocket(Socket):
         return accepted, unparse(self.family, accepted._peer_of(connection))
 
     def connect(self, address: Address) -> None:
-        """Active OPEN (RFC 9293 3.9.1.1). Returns when connected, which without waiting is seldom.
+        """Active OPEN (RFC 9293 3.9.1.1). Returns when connected, which without waiting is seldom; but with
+        TCP_FASTOPEN_CONNECT at once if the SYN may carry data, which leaves with the first ``send``.
 
         Raises BlockingIOError: EINPROGRESS when it begins, EALREADY while it goes on; OSError: ECONNREFUSED,
         ETIMEDOUT and the like when it has failed (or ECONNABORTED if SO_ERROR told already), after which the
@@ -191,9 +196,11 @@ class StreamSocket(Socket):
         if self._listener is not None:
             raise os_error(errno.EISCONN)
         if self.connection is None:
-            connection = self._open(self._parse_remote(address))
+            connection = self._open(self._parse_remote(address), fast_open=self.settings.fast_open_connect)
+            if connection.awaits_data:
+                return
             waiting = errno.EINPROGRESS
-        elif self._connecting:
+        elif self._connecting and not self.connection.awaits_data:
             connection = self.connection
             waiting = errno.EALREADY
         else:
@@ -205,7 +212,19 @@ class StreamSocket(Socket):
             self._conversation = None
             raise os_error(connection.take_error() or errno.ECONNABORTED)
 
-    def _open(self, remote: SocketAddress) -> Connection:
+    def disconnect(self) -> None:
+        """``connect`` with AF_UNSPEC: ABORT (RFC 9293 3.9.1.5), or an end of listening; both can begin anew."""
+        self._require_open()
+        self._stop_listening()
+        conversation, self._conversation = self._conversation, None
+        self._connecting = False
+        if conversation is not None:
+            conversation.connection.abort()
+        self._changed()
+
+    def _open(
+        self, remote: SocketAddress, *, fast_open: bool = False, data: Buffer | None = None
+    ) -> Connection:
         local = self._local()
         path = self._path(local, remote)
         if path.broadcast or is_multicast(remote.address):  # RFC 9293 3.9.1.1, MUST-46
@@ -228,6 +247,8 @@ class StreamSocket(Socket):
                 remote.port,
                 self.config,
                 interface=local.interface or remote.interface,
+                fast_open=fast_open,
+                data=data,
             )
         except OSError:
             ports.release(claim)
@@ -264,7 +285,25 @@ class StreamSocket(Socket):
         return self._conversation.send(data, flags)
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
-        """As :meth:`send`: the address is ignored, as on Linux."""
+        """As :meth:`send`: the address is ignored, as on Linux.
+
+        With MSG_FASTOPEN it connects first (RFC 7413 appendix A), and returns how much of ``data`` the SYN carried.
+        Raises BlockingIOError (EINPROGRESS) if that is nothing, OSError: EOPNOTSUPP if the host is not to use Fast
+        Open as a client, and what ``connect`` raises.
+        """
+        if not flags & MSG_FASTOPEN:
+            return self.send(data, flags)
+        self._require_open()
+        if self.config.fast_open not in CLIENT:
+            raise os_error(errno.EOPNOTSUPP)
+        connection = self.connection
+        if connection is None and self._listener is None:
+            taken = self._open(self._parse_remote(address), fast_open=True, data=data).unsent
+            if not taken:
+                raise os_error(errno.EINPROGRESS)
+            return taken
+        if connection is None or not connection.awaits_data:
+            self.connect(address)
         return self.send(data, flags)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
@@ -424,6 +463,7 @@ class StreamSocket(Socket):
             listener.hop_limit = settings.hop_limit_to(listener.address)
             listener.traffic_class = settings.traffic_class_to(listener.address)
             listener.defer_accept = settings.defer_accept
+            listener.fast_open = min(settings.fast_open_queue, self.config.backlog_max)
 
     def configure(self, **changes: Any) -> None:
         """Change knobs of :attr:`config`. Raises OSError: EINVAL if one is out of bounds."""

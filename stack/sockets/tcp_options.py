@@ -28,12 +28,17 @@ from stack.sockets.options import (
 )
 from stack.sockets.socket import FIONREAD, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD
 from stack.sockets.tcp_info import NoConnection, pack
+from stack.tcp.fastopen import CLIENT
+from stack.tcp.siphash import KEY_SIZE
 from stack.tcp.state import LINUX_NUMBERS, State
 
 if TYPE_CHECKING:
     from stack.sockets.stream import StreamSocket
     from stack.tcp.connection import Connection
 
+TCP_FASTOPEN_CONNECT: Final = 30
+TCP_FASTOPEN_KEY: Final = 33
+TCP_FASTOPEN_NO_COOKIE: Final = 34
 _DEFAULT_MSS: Final = 536
 """What TCP_MAXSEG shows before there is a connection (Linux TCP_MSS_DEFAULT, RFC 9293 3.7.1)."""
 _LEAST_MSS: Final = 88
@@ -184,6 +189,41 @@ def _zero_or_one(value: Value) -> bool:
     return bool(integer(value, 0, 1))
 
 
+def _require_no_connection(socket: StreamSocket) -> None:
+    if socket.connection is not None:
+        raise os_error(errno.EINVAL)
+
+
+def _set_fast_open(socket: StreamSocket, value: Value) -> None:
+    _require_no_connection(socket)
+    socket.settings.fast_open_queue = min(integer(value, 0, _INT_MAX), socket.config.backlog_max)
+    socket.settings_changed()
+
+
+def _set_fast_open_connect(socket: StreamSocket, value: Value) -> None:
+    wanted = _zero_or_one(value)
+    if socket.config.fast_open not in CLIENT:
+        raise os_error(errno.EOPNOTSUPP)
+    if socket.listening:
+        raise os_error(errno.EINVAL)
+    _require_no_connection(socket)
+    socket.settings.fast_open_connect = wanted
+
+
+def _set_fast_open_key(socket: StreamSocket, value: Value) -> None:
+    if isinstance(value, int) or len(value) not in (KEY_SIZE, 2 * KEY_SIZE):
+        raise os_error(errno.EINVAL)
+    socket.configure(fast_open_key=value.hex())
+
+
+def _set_no_cookie(socket: StreamSocket, value: Value) -> None:
+    """TCP_FASTOPEN_NO_COOKIE, for whichever end the socket becomes; off: what the host does."""
+    wanted = _zero_or_one(value)
+    _require_no_connection(socket)
+    default = socket.host.config.tcp.fast_open_cookieless
+    socket.configure(fast_open_cookieless="both" if wanted else default)
+
+
 def _count(count: Callable[[Connection], int]) -> Callable[[StreamSocket], int]:
     """What an ioctl tells of a connection: 0 if there is none or it is not open yet, EINVAL while listening."""
 
@@ -232,6 +272,18 @@ STREAM_OPTIONS: Final[OptionTable] = {
     (bsd.IPPROTO_TCP, bsd.TCP_USER_TIMEOUT): quantity("user_timeout", 0, _INT_MAX, MILLISECOND),
     (bsd.IPPROTO_TCP, bsd.TCP_NOTSENT_LOWAT): setting("unsent_low_water", _unsigned),
     (bsd.IPPROTO_TCP, TCP_INQ): setting("tell_unread", _zero_or_one),
+    (bsd.IPPROTO_TCP, bsd.TCP_FASTOPEN): Option(
+        lambda socket: socket.settings.fast_open_queue, _set_fast_open
+    ),
+    (bsd.IPPROTO_TCP, TCP_FASTOPEN_CONNECT): Option(
+        lambda socket: int(socket.settings.fast_open_connect), _set_fast_open_connect
+    ),
+    (bsd.IPPROTO_TCP, TCP_FASTOPEN_KEY): Option(
+        lambda socket: socket.host.tcp.fast_open_key(socket.config), _set_fast_open_key
+    ),
+    (bsd.IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE): Option(
+        lambda socket: int(socket.config.fast_open_cookieless == "both"), _set_no_cookie
+    ),
 }
 
 STREAM_REQUESTS: Final[Mapping[int, Callable[[StreamSocket], int]]] = {

@@ -287,17 +287,31 @@ class Connection:
         self.enter(State.SYN_SENT)
         self.sender.send_syn(SYN)
 
-    def open_fast(self, fast_open: FastOpening, data: Buffer) -> None:
-        """Active OPEN with Fast Open (RFC 7413 4.2.1): as much of ``data`` leaves with the SYN as may.
+    def open_fast(self, fast_open: FastOpening, data: Buffer | None) -> None:
+        """Active OPEN with Fast Open (RFC 7413 4.2.1); with ``data`` of None, a SYN that may carry any waits."""
+        self.fast_open = fast_open
+        self.enter(State.SYN_SENT)
+        if data is not None or not fast_open.may_carry_data:
+            self.open_with(data or b"")
+
+    def open_with(self, data: Buffer) -> int:
+        """Send the SYN with as much of ``data`` as it may carry; returns how much of it that is.
 
         What the peer can take in a segment, we know from the last time; there must be room for any options.
         """
-        self.fast_open = fast_open
+        fast_open = self.fast_open
+        assert fast_open is not None
         self.fast_open_option = fast_open.option
         if fast_open.may_carry_data:
             size = min(fast_open.mss or self._peer_mss, self._largest_segment(self._path.mtu))
             fast_open.carried = self.sender.carry_in_syn(memoryview(data)[: size - MAX_OPTIONS_LENGTH])
-        self.open()
+        self.sender.send_syn(SYN)
+        return self.sender.syn_data
+
+    @property
+    def awaits_data(self) -> bool:
+        """The SYN waits for data that it can carry (TCP_FASTOPEN_CONNECT)."""
+        return self.state is State.SYN_SENT and self.sender.snd_nxt == self.sender.iss
 
     @property
     def opening(self) -> bool:
@@ -310,7 +324,7 @@ class Connection:
         if segment.length:
             self.syn_data = True
             segment.sequence += 1
-            self.receiver.data_arrives(segment, self.clock.now())
+            self.receiver.take_syn_data(segment, self.clock.now())
 
     def syn_answered(self, options: TcpOptions, ack: int) -> None:
         """The SYN/ACK, acceptable, has come: what of the data in our SYN does it acknowledge?"""
@@ -372,7 +386,8 @@ class Connection:
         if data and not self.receiver.finished and self.state is not State.CLOSED:
             receiver = self.receiver
             receiver.window.read(len(data), self.clock.now())
-            if receiver.window.should_update(receiver.rcv_nxt, receiver.queue.length):
+            update = receiver.window.should_update(receiver.rcv_nxt, receiver.queue.length)
+            if update and self.state is not State.SYN_RECEIVED:
                 self.send_ack()
         return data
 
@@ -554,6 +569,8 @@ class Connection:
         """Delete the TCB."""
         if self.state is State.CLOSED:
             return
+        if self.fast_open is not None:
+            self._judge_fast_open(self.fast_open)
         self.enter(State.CLOSED)
         self.sender.cancel()
         self.receiver.cancel()
@@ -564,6 +581,23 @@ class Connection:
         self.tcp.remove(self)
         self.released()
         self.notify()
+
+    def _judge_fast_open(self, fast_open: FastOpening) -> None:
+        """At the end of a connection that was opened fast: has something on the way swallowed what the server sent?"""
+        if self.receiver.bytes_received:
+            fast_open.went_well()
+        elif self.receiver.fin_at is not None and not self.receiver.finished:
+            self.swallowed()
+
+    def swallowed(self) -> None:
+        """Nothing comes from the peer that should; Fast Open may be to blame (RFC 7413 4.1.3.1, Linux)."""
+        fast_open = self.fast_open
+        if (
+            fast_open is not None
+            and not self.receiver.bytes_received
+            and fast_open.swallowed(self.clock.now())
+        ):
+            self.tcp.host.counters["tcp.fast_open_blackhole"] += 1
 
     @property
     def path_mtu(self) -> int:
@@ -655,11 +689,15 @@ class Connection:
             self._path.learn_mtu(report.mtu)
             if self.synchronized:
                 self.output()
+            elif self.sender.syn_data:
+                self.sender.repeat_syn()
             return
-        if self.synchronized:
+        listener = self.listener
+        open_to_user = self.synchronized and (listener is None or not listener.holds(self))
+        if open_to_user:
             self.soft_error = report.errno
         self.reported(report)
-        if not self.synchronized:
+        if not open_to_user:
             self.fail(report.errno)
 
     # -- segments out ------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from stack.wire.options import NO_OPERATION, Option
 from stack.wire.tcp import TcpOptions
 
 FAST_OPEN = 34
+CLIENT = ("client", "both")
+SERVER = ("server", "both")
+"""Values of the knobs that switch something on for one end."""
 _EXPERIMENT = 254
 _MAGIC = b"\xf9\x89"
 """The experimental form of the option (RFC 6994), from before there was a number; Linux knows both."""
@@ -23,6 +26,8 @@ _PENALTY = 60 * SECOND
 _RECOVERY = 60 * SECOND
 """After losses, the option is left away for so long, doubled with each (RFC 7413 4.1.3.1)."""
 _MOST_LOSSES = 16
+_MOST_DOUBLINGS = 6
+"""Of the time for which a black hole suspends Fast Open (Linux)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +121,40 @@ class _Server:
     lost_at: int = 0
 
 
+class Blackhole:
+    """What Linux does about paths that swallow connections with Fast Open: for a time, the host begins no more."""
+
+    __slots__ = ("_since", "_times")
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._times = 0
+
+    def found(self, now: int) -> None:
+        """A connection that used Fast Open was swallowed."""
+        self._since = now
+        self._times += 1
+
+    def passed(self) -> None:
+        """One was not."""
+        self._times = 0
+
+    def suspends(self, now: int, timeout: int) -> bool:
+        """Fast Open is not to be used; ``timeout`` is that of the first time (ns)."""
+        if not self._times:
+            return False
+        return now - self._since < timeout << min(self._times - 1, _MOST_DOUBLINGS)
+
+
 class CookieCache:
     """The cookies that servers gave us (RFC 7413 4.1.3), of at most ``limit`` hosts: the oldest goes."""
 
-    __slots__ = ("_limit", "_servers")
+    __slots__ = ("_limit", "_servers", "blackhole")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._servers: dict[bytes, _Server] = {}
+        self.blackhole = Blackhole()
 
     def has_cookie(self, host: bytes) -> bool:
         """A SYN to this host may carry data (what Linux's TCP_FASTOPEN_CONNECT asks before it defers the SYN)."""
@@ -159,24 +190,29 @@ class CookieCache:
 class FastOpening:
     """An active open that uses Fast Open: what the SYN carried, and what came of it."""
 
-    __slots__ = ("_cache", "_host", "carried", "failure", "option")
+    __slots__ = ("_cache", "_host", "carried", "failure", "may_carry_data", "option")
 
     COOKIE_UNAVAILABLE, DATA_NOT_ACKNOWLEDGED, SYN_RETRANSMITTED = 1, 2, 3
     """``tcpi_fastopen_client_fail``."""
 
-    def __init__(self, cache: CookieCache, host: bytes, now: int, *, needs_cookie: bool) -> None:
+    def __init__(
+        self, cache: CookieCache, host: bytes, now: int, *, needs_cookie: bool, blackhole_timeout: int = 0
+    ) -> None:
         self._cache = cache
         self._host = host
-        self.option = cache.option(host, now) if needs_cookie else None
+        self.option: FastOpenOption | None = None
         self.carried = 0
         """Octets of data in the SYN."""
-        may_carry = not needs_cookie or (self.option is not None and bool(self.option.cookie))
-        self.failure = 0 if may_carry else self.COOKIE_UNAVAILABLE
-
-    @property
-    def may_carry_data(self) -> bool:
+        self.may_carry_data = False
         """We have a cookie, or need none."""
-        return self.failure != self.COOKIE_UNAVAILABLE
+        self.failure = 0
+        if cache.blackhole.suspends(now, blackhole_timeout):
+            return
+        if needs_cookie:
+            self.option = cache.option(host, now)
+        self.may_carry_data = not needs_cookie or (self.option is not None and bool(self.option.cookie))
+        if not self.may_carry_data:
+            self.failure = self.COOKIE_UNAVAILABLE
 
     @property
     def mss(self) -> int:
@@ -205,3 +241,15 @@ class FastOpening:
             server.losses = 0
         if taken < self.carried:
             self.failure = self.SYN_RETRANSMITTED if retransmitted else self.DATA_NOT_ACKNOWLEDGED
+
+    def swallowed(self, now: int) -> bool:
+        """Nothing but silence, or a FIN without what was before it, has come; True if Fast Open may be to blame."""
+        if self.option is None:
+            return False
+        self._cache.blackhole.found(now)
+        return True
+
+    def went_well(self) -> None:
+        """The server's data have arrived."""
+        if self.option is not None:
+            self._cache.blackhole.passed()

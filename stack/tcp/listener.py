@@ -13,7 +13,7 @@ from stack.tcp.arrival import segment_arrives
 from stack.tcp.connection import Connection, default_mss, nobody
 from stack.tcp.cookies import LIFETIME, Kept
 from stack.tcp.ecn import Feedback
-from stack.tcp.fastopen import FastOpenOption, PendingOpenings
+from stack.tcp.fastopen import SERVER, FastOpenOption, PendingOpenings
 from stack.tcp.key_table import KeyTable
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import MASK
@@ -78,6 +78,10 @@ class Listener:
     @fast_open.setter
     def fast_open(self, limit: int) -> None:
         self._fast_opens.limit = limit
+
+    def holds(self, connection: Connection) -> bool:
+        """A connection that came in here waits for accept(), its handshake complete or not."""
+        return connection in self._accept_queue
 
     def accept(self) -> Connection | None:
         """The connection that has waited longest, or None."""
@@ -146,9 +150,9 @@ class Listener:
     # -- Fast Open (RFC 7413 4.2.2) ----------------------------------------------------------------
 
     def _opens_fast(self, connection: Connection, segment: Segment, options: TcpOptions) -> bool:
-        """The SYN has a valid cookie, so that its data are taken; without one, the SYN/ACK may bring one."""
+        """The SYN has a valid cookie, so that its data are taken; unless it is the newest, the SYN/ACK brings one."""
         offer = FastOpenOption.find(options)
-        if self.config.fast_open not in ("server", "both") or not self.fast_open:
+        if self.config.fast_open not in SERVER or not self.fast_open:
             return False
         if offer is None and not segment.length:
             return False
@@ -156,14 +160,20 @@ class Listener:
         if not self._fast_opens.admit(self._tcp.host.clock.now()):
             counters["tcp.fast_open_overflow"] += 1
             return False
-        cookie = self._tcp.fast_open_cookie(self.config, connection.remote, connection.local)
-        if not self.config.fast_open_cookies or (offer is not None and offer.cookie == cookie):
+        if self.config.fast_open_cookieless in SERVER:
             counters["tcp.fast_open_passive"] += 1
             return True
-        if offer is not None:
+        if offer is None:
+            return False
+        cookies = self._tcp.make_fast_open_cookies(self.config, connection.remote, connection.local)
+        valid = offer.cookie in cookies
+        if offer.cookie != cookies[0]:
+            connection.fast_open_option = FastOpenOption(cookies[0], offer.experimental)
+        if valid:
+            counters["tcp.fast_open_passive"] += 1
+        else:
             counters["tcp.fast_open_bad_cookie" if offer.cookie else "tcp.fast_open_cookie_requested"] += 1
-            connection.fast_open_option = FastOpenOption(cookie, offer.experimental)
-        return False
+        return valid
 
     # -- SYN cookies (RFC 4987 3.6) ----------------------------------------------------------------
 

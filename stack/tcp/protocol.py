@@ -19,7 +19,7 @@ from stack.tcp.arrival import answer, segment_arrives
 from stack.tcp.authentication import Authentication, expects_no_signature
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import SynCookies
-from stack.tcp.fastopen import CookieCache, FastOpening, make_cookie
+from stack.tcp.fastopen import CLIENT, CookieCache, FastOpening, make_cookie
 from stack.tcp.key_table import KeyTable
 from stack.tcp.listener import Listener
 from stack.tcp.segment import Segment
@@ -124,13 +124,14 @@ class Tcp(Protocol):
         interface: Interface | None = None,
         authentication: KeyTable | None = None,
         fast_open: bool = False,
-        data: Buffer = b"",
+        data: Buffer | None = b"",
     ) -> Connection:
         """Active OPEN: the SYN is on its way when this returns, signed if there are keys for the peer.
 
         With ``fast_open`` the SYN carries the cookie of the peer, or asks for one, and as much of ``data`` as it may
         (RFC 7413); what was taken of it is ``connection.unsent``, and what is not acknowledged with the SYN is sent
-        again after the handshake. The rest of the data is still the caller's to send.
+        again after the handshake. The rest of the data is still the caller's to send. If ``data`` is None, a SYN that
+        may carry data waits for :meth:`Connection.open_with <stack.tcp.connection.Connection.open_with>`.
 
         Raises OSError: ENETUNREACH and its kin if there is no route, EADDRNOTAVAIL if the 4-tuple is in use.
         """
@@ -141,13 +142,14 @@ class Tcp(Protocol):
         connection = Connection(self, key, config, path, interface)
         self._connections[key] = connection
         connection.protect(authentication)
-        if fast_open and config.fast_open in ("client", "both"):
+        if fast_open and config.fast_open in CLIENT:
             connection.open_fast(
                 FastOpening(
                     self.fast_open_cookies,
                     destination,
                     self.host.clock.now(),
-                    needs_cookie=config.fast_open_cookies,
+                    needs_cookie=config.fast_open_cookieless not in CLIENT,
+                    blackhole_timeout=config.fast_open_blackhole_timeout,
                 ),
                 data,
             )
@@ -315,10 +317,14 @@ class Tcp(Protocol):
         clock = self.host.clock.now() // _ISN_TICK
         return (clock + int.from_bytes(digest[:4])) & MASK, int.from_bytes(digest[4:])
 
-    def fast_open_cookie(self, config: TcpConfig, client: bytes, server: bytes) -> bytes:
-        """The Fast Open cookie for a client of ours (RFC 7413 4.1.2)."""
-        key = bytes.fromhex(config.fast_open_key) or self._fast_open_key
-        return make_cookie(key, client, server)
+    def fast_open_key(self, config: TcpConfig) -> bytes:
+        """The key of the Fast Open cookies for our clients; if there are two, one after the other."""
+        return bytes.fromhex(config.fast_open_key) or self._fast_open_key
+
+    def make_fast_open_cookies(self, config: TcpConfig, client: bytes, server: bytes) -> list[bytes]:
+        """The Fast Open cookie for a client of ours (RFC 7413 4.1.2), and perhaps another that is still valid."""
+        keys = self.fast_open_key(config)
+        return [make_cookie(keys[at : at + KEY_SIZE], client, server) for at in range(0, len(keys), KEY_SIZE)]
 
     def may_challenge(self) -> bool:
         """The limit of challenge ACKs per second, over all connections (RFC 5961 7).

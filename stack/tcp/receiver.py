@@ -134,6 +134,11 @@ class Receiver:
                 self._deliver(piece)
         self._schedule_ack(now)
 
+    def take_syn_data(self, segment: Segment, now: int) -> None:
+        """As :meth:`data_arrives`; but who answers data in a SYN is not interactive for that, as in Linux."""
+        self.data_arrives(segment, now)
+        self._data_arrived_at = None
+
     def _arrived_again(self, start: int, end: int) -> None:
         """Octets that we had already: the next ACK says so (RFC 2883 4)."""
         self.ack_due = True

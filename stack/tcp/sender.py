@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _RTO_AFTER_LOST_SYN = 3 * SECOND
 """RFC 6298 5.7: if the SYN was lost and there is no measurement."""
+_SUSPICIOUS_RETRIES = 3
+"""So many timeouts in a row may be because of Fast Open (Linux ``tcp_fastopen_active_detect_blackhole``)."""
 
 
 class Sender:
@@ -202,8 +204,16 @@ class Sender:
         if rtt:
             self.rtt.sample(rtt, self.snd_una, self.snd_nxt, self._connection.clock.now())
 
+    def repeat_syn(self) -> None:
+        """The SYN was too large for the path, because of its data: at once again, without them."""
+        self._retransmit(self.board.first, self._connection.clock.now())
+
     def answer_syn(self) -> None:
         """The peer's SYN came while ours is out: send it at once, as a SYN/ACK."""
+        if not len(self.board):
+            # It was still waiting for data.
+            self.send_syn(SYN | ACK)
+            return
         segment = self.board.first
         segment.flags |= ACK
         self._retransmit(segment, self._connection.clock.now())
@@ -793,6 +803,8 @@ class Sender:
         if not (shut and connection.heard_since(now - connection.config.max_rto)):
             # A peer that shut its window over data in flight, and answers, is not dead (RFC 9293 3.8.6, SHLD-17).
             self.retries += 1
+        if self.retries == _SUSPICIOUS_RETRIES:
+            connection.swallowed()
         if self.retries > connection.retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
             connection.timed_out()
             return
