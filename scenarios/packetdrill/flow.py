@@ -26,8 +26,8 @@ def flag_letters(flags: int) -> str:
 class Flow:
     """One 4-tuple.
 
-    The peer's initial sequence number is the script's own; ours is whatever the stack chose, so that is added to what
-    arrives and taken from what leaves.
+    Numbers in a SYN are the script's own; all others count from the SYN's, in either direction. On the wire, the
+    peer's are the script's, and ours are whatever the stack chose.
     """
 
     local: bytes
@@ -64,17 +64,21 @@ class Flow:
                 self.clock = wanted[0], live[0]
             self.echoes[wanted[0]] = live[0]
 
-    def relative(self, number: int) -> int:
-        """One of our sequence numbers, as the script has it."""
-        return (number - (self.offset or 0)) & MASK
+    def relative(self, number: int, *, syn: bool = False) -> int:
+        """One of our sequence numbers, as the script has it in a SYN or elsewhere."""
+        return (number - (self.offset or 0) - (0 if syn else self.local_start)) & MASK
 
-    def sequence_from_start(self, number: int) -> int:
-        """How far one of our sequence numbers is from the initial one."""
-        return (self.relative(number) - self.local_start) & MASK
-
-    def absolute(self, number: int) -> int:
+    def absolute(self, number: int, *, syn: bool = False) -> int:
         """One of the script's numbers for our sequence space, as on the wire."""
-        return (number + (self.offset or 0)) & MASK
+        return (number + (self.offset or 0) + (0 if syn else self.local_start)) & MASK
+
+    def remote_relative(self, number: int, *, syn: bool = False) -> int:
+        """As :meth:`relative`, of the peer's sequence space."""
+        return number if syn else (number - self.remote_start) & MASK
+
+    def remote_absolute(self, number: int, *, syn: bool = False) -> int:
+        """As :meth:`absolute`, of the peer's sequence space."""
+        return number if syn else (number + self.remote_start) & MASK
 
     def script_time(self, value: int) -> int:
         """A timestamp of ours as the script has it."""
@@ -110,15 +114,18 @@ class Flow:
             return f"{arrow} protocol {packet.protocol} ({len(packet.payload)})"
         options = decode(header.options)
         sequence, acknowledgment = header.sequence, header.acknowledgment
+        syn = bool(header.flags & SYN)
         if packet.inbound:
-            acknowledgment = self.relative(acknowledgment)
+            sequence = self.remote_relative(sequence, syn=syn)
+            acknowledgment = self.relative(acknowledgment, syn=syn)
             options = tuple(
                 Option("sack", tuple(map(self.relative, option.numbers))) if option.name == "sack" else option
                 for option in options
             )
         else:
-            sequence = self.relative(sequence)
-            options = self._in_script_time(options)
+            sequence = self.relative(sequence, syn=syn)
+            acknowledgment = self.remote_relative(acknowledgment, syn=syn)
+            options = self.outbound_options(options)
         length = len(packet.payload)
         text = f"{arrow} {flag_letters(header.flags)} {sequence}:{(sequence + length) & MASK}({length})"
         if header.flags & ACK:
@@ -128,13 +135,18 @@ class Flow:
             text += f" urg {header.urgent}"
         return f"{text} {notation(options)}" if options else text
 
-    def _in_script_time(self, options: tuple[Option, ...]) -> tuple[Option, ...]:
-        return tuple(
-            Option("TS", (self.script_time(option.numbers[0]), option.numbers[1]))
-            if option.name == "TS"
-            else option
-            for option in options
-        )
+    def outbound_options(self, options: tuple[Option, ...]) -> tuple[Option, ...]:
+        """The options of a segment that leaves, in numbers of the script."""
+        changed = []
+        for option in options:
+            if option.name == "sack":
+                changed.append(Option("sack", tuple(map(self.remote_relative, option.numbers))))
+            elif option.name == "TS":
+                value, echo = option.numbers
+                changed.append(Option("TS", (self.script_time(value), echo)))
+            else:
+                changed.append(option)
+        return tuple(changed)
 
 
 def timestamps(options: tuple[Option, ...]) -> tuple[int, int] | None:

@@ -12,11 +12,13 @@ from scenarios.packetdrill.options import encode
 from scenarios.packetdrill.packets import build_icmp, build_tcp, build_udp, pattern, quote
 from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.syntax import IcmpMessage, IpFields, Packet, TcpSegment, UdpDatagram
+from stack.tcp.state import State
 from stack.wire.icmpv4 import Icmpv4Header
 from stack.wire.icmpv6 import Icmpv6Header
 from stack.wire.protocols import TCP, UDP
 from stack.wire.tcp import ACK, SYN, URG, TcpHeader
 
+_OPENING: Final = (State.SYN_SENT, State.SYN_RECEIVED, State.TIME_WAIT, State.CLOSED)
 _FIRST_PORT: Final = 50_000
 """Of the peer, when it connects."""
 
@@ -67,17 +69,26 @@ class Inbound:
             )
         return current
 
+    def _may_open(self, flow: Flow) -> bool:
+        """A SYN would be the first of a connection, not one that comes into it."""
+        connection = self._process.connection(flow)
+        return connection is None or connection.state in _OPENING
+
     # --- TCP
 
     def _tcp(self, segment: TcpSegment, fields: IpFields, line: int) -> bytes:
         flow = self._flow_for(segment)
-        if segment.flags & SYN:
+        syn = bool(segment.flags & SYN)
+        if syn and self._may_open(flow):
             flow.remote_start = segment.sequence
+        sequence = segment.sequence
+        if not segment.absolute_sequence:
+            sequence = flow.remote_absolute(sequence, syn=syn)
         if segment.flags & URG:
             self._process.pattern_holds = False
         acknowledgment = segment.acknowledgment or 0
         if segment.acknowledgment is not None and not segment.absolute_acknowledgment:
-            acknowledgment = flow.absolute(acknowledgment)
+            acknowledgment = flow.absolute(acknowledgment, syn=syn)
         if segment.options is None:
             raise UnsupportedError(line, "<...> in a packet that arrives")
         try:
@@ -87,14 +98,14 @@ class Inbound:
         header = TcpHeader(
             flow.remote_port,
             flow.local_port,
-            segment.sequence,
+            sequence,
             acknowledgment,
             segment.flags,
             segment.window or 0,
             urgent=segment.urgent or 0,
             options=options,
         )
-        start = stream_offset(header, (segment.sequence - flow.remote_start) & MASK)
+        start = stream_offset(header, (sequence - flow.remote_start) & MASK)
         payload = pattern(start, segment.length)
         return build_tcp(flow.remote, flow.local, header, payload, fields)
 

@@ -260,7 +260,7 @@ class Interpreter:
         stream = self._process.streams.get((flow.local_port, flow.remote_port))
         if not isinstance(header, TcpHeader) or not live.payload or stream is None or flow.offset is None:
             return []
-        start = stream_offset(header, flow.sequence_from_start(header.sequence))
+        start = stream_offset(header, flow.relative(header.sequence))
         return _data_difference(bytes(stream[start : start + len(live.payload)]), live.payload)
 
 

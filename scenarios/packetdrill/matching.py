@@ -15,7 +15,7 @@ from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.syntax import Event, IcmpMessage, IpFields, Option, Packet, TcpSegment, UdpDatagram
 from stack.wire.icmp import IcmpHeader
 from stack.wire.protocols import ICMP, ICMPV6, TCP, UDP
-from stack.wire.tcp import FIN, PSH, SYN, TcpHeader
+from stack.wire.tcp import ACK, FIN, PSH, SYN, TcpHeader
 
 SHARE: Final = 8
 """Times may be off by a part in so many of the time that has passed: 12.5 %."""
@@ -103,12 +103,17 @@ class Matcher:
         partial = begun + length < segment.length and length > 0 and not self._settings.strict_segments
         ignored = PSH | FIN if partial else 0
         check("flags", flag_letters(segment.flags & ~ignored), flag_letters(header.flags & ~ignored))
-        sequence = header.sequence if segment.absolute_sequence else flow.relative(header.sequence)
+        syn = bool(header.flags & SYN)
+        sequence = header.sequence
+        if not segment.absolute_sequence:
+            sequence = flow.relative(sequence, syn=syn)
         check("seq", (segment.sequence + begun) & MASK, sequence)
         if not partial:
             check("length", segment.length - begun, length)
-        wanted = segment.acknowledgment or 0
-        check("ack", wanted, header.acknowledgment)
+        acknowledgment = header.acknowledgment
+        if header.flags & ACK and not segment.absolute_acknowledgment:
+            acknowledgment = flow.remote_relative(acknowledgment, syn=syn)
+        check("ack", segment.acknowledgment or 0, acknowledgment)
         if segment.window is not None:
             check("win", segment.window, header.window)
         if segment.urgent is not None:
@@ -122,10 +127,10 @@ class Matcher:
         if self._lax:
             wanted, got = _significant(wanted), _significant(got)
         adjusted = []
-        for index, option in enumerate(got):
+        for index, option in enumerate(flow.outbound_options(got)):
             other = wanted[index] if index < len(wanted) else None
             if option.name == "TS":
-                value = flow.script_time(option.numbers[0])
+                value = option.numbers[0]
                 if other is not None and other.name == "TS" and self._close(other.numbers[0], value, flow):
                     value = other.numbers[0]
                 option = Option("TS", (value, option.numbers[1]))

@@ -45,10 +45,18 @@ _ELLIPSIS: Final = re.compile(r"\.\.\.")
 _NUMBER: Final = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|\d+)")
 _WORD: Final = re.compile(r"[A-Za-z_][\w]*")
 _STRING: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|(.))")
 _FIELD: Final = re.compile(r"([A-Za-z_]\w*)\s*(?:\([^()]*\)\s*)?=(?!=)")
 _ERRNO: Final = re.compile(r"E[A-Z0-9]+\b")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+
+
 _SECOND: Final = 1_000_000_000
+
+
+def _unescape(escape: re.Match[str]) -> str:
+    octet, character = escape.groups()
+    return chr(int(octet, 16)) if octet else _ESCAPES.get(character, character)
 
 
 def parse(source: Source, symbols: Mapping[str, str]) -> Script:
@@ -204,7 +212,7 @@ class _Parser:
         if scanner.looks_at(_STRING):
             text = ""
             while string := scanner.take(_STRING):
-                text += re.sub(r"\\(.)", lambda m: _ESCAPES.get(m.group(1), m.group(1)), string.group(1))
+                text += _ESCAPE.sub(_unescape, string.group(1))
             return Text(text)
         function = scanner.take(_FUNCTION)
         if function:

@@ -43,6 +43,7 @@ LINUX: Final = Profile(
         "abe": False,
         "mtu_probing": "off",
         "fast_open": "both",
+        "fast_open_listeners": True,
         "fast_open_key": "a1a1a1a1b2b2b2b2c3c3c3c3d4d4d4d4",
     },
     "linux",

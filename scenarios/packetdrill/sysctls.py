@@ -89,19 +89,15 @@ def _freebsd_ecn(text: str) -> Changes:
 def _fast_open(text: str) -> Changes:
     """Linux: 1 client, 2 server, 0x4 and 0x200 without cookies, 0x400 for all listeners."""
     bits = int(text, 0)
-    found: Changes = {
+    return {
         "fast_open": ("off", "client", "server", "both")[bits & 3],
-        "fast_open_cookies": not bits & 0x204,
+        "fast_open_cookieless": ("off", "client", "server", "both")[bits >> 2 & 1 | bits >> 8 & 2],
+        "fast_open_listeners": bool(bits & 0x400),
     }
-    if bits & 0x400:
-        found["fast_open_listeners"] = True
-    return found
 
 
 def _fast_open_key(text: str) -> Changes:
-    if "," in text:
-        raise ValueError(text)
-    return {"fast_open_key": text.replace("-", "")}
+    return {"fast_open_key": text.replace("-", "").replace(",", "")}
 
 
 def _receive_memory(text: str) -> Changes:
@@ -154,6 +150,7 @@ _LINUX: Final[Mapping[str, Setting]] = {
     "tcp_ecn_option": _knob("accurate_ecn_option", bool),
     "tcp_fastopen": _fast_open,
     "tcp_fastopen_key": _fast_open_key,
+    "tcp_fastopen_blackhole_timeout_sec": _seconds("fast_open_blackhole_timeout"),
     "tcp_syncookies": _choice("syn_cookies", "off", "overflow", "always"),
     "tcp_mtu_probing": _choice("mtu_probing", "off", "blackhole", "always"),
     "tcp_base_mss": _count("base_mss"),
@@ -171,7 +168,7 @@ _LINUX: Final[Mapping[str, Setting]] = {
             "tcp_tw_reuse", "tcp_adv_win_scale", "tcp_comp_sack_nr", "tcp_comp_sack_delay_ns",
             "tcp_comp_sack_slack_ns", "tcp_allowed_congestion_control", "tcp_app_win", "tcp_max_orphans", "tcp_mem",
             "tcp_workaround_signed_windows", "tcp_backlog_ack_defer", "ip_local_port_range", "ip_no_pmtu_disc",
-            "tcp_fastopen_blackhole_timeout_sec", "tcp_l3mdev_accept", "tcp_reflect_tos",
+            "tcp_l3mdev_accept", "tcp_reflect_tos",
             "auto_flowlabels",
         ),
         _harmless,

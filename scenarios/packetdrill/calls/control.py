@@ -76,7 +76,8 @@ def _encode(arguments: Arguments, value: Value) -> int | bytes:
         case [int(number)]:
             return number
         case str(text) | [str(text)]:
-            return text.encode("latin-1")
+            length = arguments[4] if isinstance(arguments[4], int) else None
+            return text.encode("latin-1")[:length]
         case int(number):
             return number
         case dict(fields) if len(fields) == 2 and all(isinstance(part, int) for part in fields.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -11,6 +12,8 @@ from scenarios.packetdrill.calls.opening import is_stream
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, WrongOutputError, wait
 from scenarios.packetdrill.packets import pattern
 from scenarios.packetdrill.symbols import ANY, CONSTANTS, Value
+from stack.sockets.address import Address
+from stack.sockets.socket import Socket
 from stack.sockets.stream import StreamSocket
 
 _MSG_PEEK: Final = CONSTANTS["MSG_PEEK"]
@@ -20,7 +23,6 @@ _MSG_DONTWAIT: Final = CONSTANTS["MSG_DONTWAIT"]
 _MSG_ERRQUEUE: Final = CONSTANTS["MSG_ERRQUEUE"]
 _MSG_FASTOPEN: Final = CONSTANTS["MSG_FASTOPEN"]
 _MSG_ZEROCOPY: Final = CONSTANTS["MSG_ZEROCOPY"]
-_FAST_OPEN: Final = (CONSTANTS["IPPROTO_TCP"], CONSTANTS["TCP_FASTOPEN"])
 
 
 # --- receiving --------------------------------------------------------------------------------------------------------
@@ -126,7 +128,9 @@ def sendto(process: Process, arguments: Arguments) -> Steps:
     file = process.socket(arguments)
     _refuse_flags(arguments, flags)
     if flags & _MSG_FASTOPEN:
-        return _send_fast_open(process, arguments, file, flags)
+        address = process.address(arguments[4], file, process.settings.remote, process.settings.connect_port)
+        data = _content(arguments.number(2), arguments[1], 0)
+        return _send_fast_open(process, file, data, flags, address)
     if is_stream(file):
         return _send(process, arguments, arguments.number(2), arguments[1], flags)
     return _send_datagram(process, arguments, file, flags)
@@ -138,12 +142,20 @@ def sendmsg(process: Process, arguments: Arguments) -> Steps:
     if message.get("msg_control"):
         raise arguments.unsupported("msg_control")
     size, text = _vector(arguments, message.get("msg_iov", []))
-    return _send(process, arguments, size, text, arguments.number(2))
+    flags = arguments.number(2)
+    if flags & _MSG_FASTOPEN:
+        file = process.socket(arguments)
+        name = message.get("msg_name", ANY)
+        address = process.address(name, file, process.settings.remote, process.settings.connect_port)
+        return _send_fast_open(process, file, _content(size, text, 0), flags, address)
+    return _send(process, arguments, size, text, flags)
 
 
 def _send(process: Process, arguments: Arguments, size: int, text: Value, flags: int) -> Steps:
     file = process.socket(arguments)
     _refuse_flags(arguments, flags)
+    if _awaits_data(file.socket):
+        return (yield from _send_fast_open(process, file, _content(size, text, 0), flags))
     ports = process.ports(file)
     stream = process.streams.setdefault(ports, bytearray()) if ports is not None else bytearray()
     data = _content(size, text, len(stream))
@@ -179,34 +191,45 @@ def _send_datagram(process: Process, arguments: Arguments, file: SocketFile, fla
     return sent
 
 
-def _send_fast_open(process: Process, arguments: Arguments, file: SocketFile, flags: int) -> Steps:
-    """Connect with data in the SYN (RFC 7413); a blocking call waits for the handshake, then sends the rest."""
+def _send_fast_open(
+    process: Process, file: SocketFile, data: bytes, flags: int, address: Address | None = None
+) -> Steps:
+    """Connect with data in the SYN (RFC 7413); a blocking call waits for the handshake, then sends the rest.
+
+    Without ``address``, the connection was begun by connect().
+    """
     made = file.socket
-    if _FAST_OPEN not in made.options:
-        raise arguments.unsupported("MSG_FASTOPEN")
-    address = process.address(arguments[4], file, process.settings.remote, process.settings.connect_port)
-    data = _content(arguments.number(2), arguments[1], 0)
     blocking = not (file.nonblocking or flags & _MSG_DONTWAIT)
     taken = 0
     try:
-        taken = made.sendto(data, address, flags)
-    except BlockingIOError:
-        process.begin(file, address)
+        taken = made.send(data, flags) if address is None else made.sendto(data, address, flags)
+    except BlockingIOError as problem:
+        if problem.errno != errno.EINPROGRESS:
+            raise
+        if address is not None:
+            process.begin(file, address)
         if not blocking:
             raise
     else:
-        process.begin(file, address)
+        if address is not None:
+            process.begin(file, address)
     stream = process.stream()
     stream.extend(data[:taken])
     if not blocking:
         return taken
     while not made.writable:
         yield None
+    made.connect(address or ("", 0))
     while taken < len(data):
         sent = yield from wait(file, partial(made.send, data[taken:], flags & ~_MSG_FASTOPEN))
         stream.extend(data[taken : taken + sent])
         taken += sent
     return taken
+
+
+def _awaits_data(made: Socket) -> bool:
+    """Connected, but for the SYN, which is to carry data (TCP_FASTOPEN_CONNECT)."""
+    return isinstance(made, StreamSocket) and made.connection is not None and made.connection.awaits_data
 
 
 def remember(process: Process, file: SocketFile, data: bytes) -> None:

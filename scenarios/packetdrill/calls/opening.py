@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket as bsd
+from typing import Final
 
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, wait
 from scenarios.packetdrill.symbols import ANY
 from stack.clock import SECOND
 from stack.sockets.poll import Epoll
 from stack.sockets.stream import StreamSocket
+
+_UNSPECIFIED: Final = {"sa_family": bsd.AF_UNSPEC}
 
 # A call that never waits is a generator all the same: `yield from ()` makes it one.
 
@@ -55,9 +58,12 @@ def accept(process: Process, arguments: Arguments) -> Steps:
 
 
 def connect(process: Process, arguments: Arguments) -> Steps:
-    """connect(fd, address, length): makes this the connection under test."""
+    """connect(fd, address, length): makes this the connection under test, or with AF_UNSPEC ends it."""
     file = process.socket(arguments)
     made = file.socket
+    if isinstance(made, StreamSocket) and arguments[1] == _UNSPECIFIED:
+        made.disconnect()
+        return 0
     address = process.address(arguments[1], file, process.settings.remote, process.settings.connect_port)
     fresh = not (isinstance(made, StreamSocket) and made.connection is not None)
     try:

@@ -196,9 +196,15 @@ class Process:
         return iter(self.host.tcp.connections)
 
     def connection(self, flow: Flow) -> Connection | None:
-        """The stack's connection of a flow."""
-        for connection in self.connections():
-            if connection.local_port == flow.local_port and connection.remote_port == flow.remote_port:
+        """The stack's connection of a flow; one that is over, as long as a descriptor holds it."""
+        sockets = (file.socket for file in self._files.values() if isinstance(file, SocketFile))
+        held = (made.connection for made in sockets if isinstance(made, StreamSocket))
+        for connection in (*self.connections(), *held):
+            if (
+                connection is not None
+                and connection.local_port == flow.local_port
+                and connection.remote_port == flow.remote_port
+            ):
                 return connection
         return None
 
