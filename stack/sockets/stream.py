@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stack.internet.protocol import ErrorReport
     from stack.tcp.connection import Connection
     from stack.tcp.info import TcpInfo
+    from stack.tcp.key_table import KeyTable
     from stack.tcp.listener import Listener
 
 _UNACKNOWLEDGED: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
@@ -52,7 +53,7 @@ class StreamSocket(Socket):
     the port, which outlives the socket until TIME-WAIT is over.
     """
 
-    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "config")
+    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "config", "keys")
 
     type = bsd.SOCK_STREAM
     options: ClassVar[OptionTable] = STREAM_OPTIONS
@@ -62,6 +63,8 @@ class StreamSocket(Socket):
         super().__init__(host, family, protocol, settings)
         self.config: TcpConfig = config
         """What :meth:`configure` made of the host's settings, for this socket and those it accepts."""
+        self.keys: KeyTable | None = None
+        """Of the peers that are to sign what they send; :mod:`stack.sockets.keys` puts them in."""
         self._binding: Binding | None = None
         self._listener: Listener | None = None
         self._conversation: Conversation | None = None
@@ -163,6 +166,7 @@ class StreamSocket(Socket):
         self._listener = self.host.tcp.listen(
             binding.address, binding.port, backlog, self.config, dual_stack=binding.dual_stack
         )
+        self.keys_changed()
         self._listener.notify = partial(self._changed, ARRIVAL)
         self.settings_changed()
 
@@ -179,6 +183,7 @@ class StreamSocket(Socket):
         if connection is None:
             raise os_error(errno.EAGAIN)
         accepted = StreamSocket(self.host, self.family, self.protocol, replace(self.settings), self.config)
+        accepted.keys = None if self.keys is None else self.keys.copy()
         accepted._adopt(connection, self.host.ports.tcp.share(binding, connection.local))
         self.host.sockets.add(accepted)
         return accepted, unparse(self.family, accepted._peer_of(connection))
@@ -247,6 +252,7 @@ class StreamSocket(Socket):
                 remote.port,
                 self.config,
                 interface=local.interface or remote.interface,
+                authentication=self.keys,
                 fast_open=fast_open,
                 data=data,
             )
@@ -464,6 +470,11 @@ class StreamSocket(Socket):
             listener.traffic_class = settings.traffic_class_to(listener.address)
             listener.defer_accept = settings.defer_accept
             listener.fast_open = min(settings.fast_open_queue, self.config.backlog_max)
+
+    def keys_changed(self) -> None:
+        """Who connects from now on needs these keys."""
+        if self._listener is not None:
+            self._listener.authentication = self.keys
 
     def configure(self, **changes: Any) -> None:
         """Change knobs of :attr:`config`. Raises OSError: EINVAL if one is out of bounds."""

@@ -11,6 +11,7 @@ from stack.clock import MILLISECOND, SECOND
 from stack.config import KIB
 from stack.errors import os_error
 from stack.sockets.conversation import TCP_INQ
+from stack.sockets.keys import KEY_OPTIONS
 from stack.sockets.options import (
     IP_MTU,
     IP_OPTIONS,
@@ -239,6 +240,7 @@ def _count(count: Callable[[Connection], int]) -> Callable[[StreamSocket], int]:
 STREAM_OPTIONS: Final[OptionTable] = {
     **SOCKET_OPTIONS,
     **IP_OPTIONS,
+    **KEY_OPTIONS,
     (bsd.SOL_SOCKET, bsd.SO_KEEPALIVE): switch("keepalive"),
     (bsd.SOL_SOCKET, bsd.SO_RCVBUF): Option(_receive_buffer, _set_receive_buffer),
     (bsd.SOL_SOCKET, bsd.SO_RCVLOWAT): Option(

@@ -111,11 +111,11 @@ class Ao(Authentication):
 
     def use(self, send_id: int) -> None:
         """Set current_key. Raises OSError ENOENT."""
-        self.current = _known(self._by_send_id(send_id))
+        self.current = known(self._by_send_id(send_id))
 
     def request(self, receive_id: int) -> None:
         """Set rnext_key: the peer is asked to change to this key (RFC 5925 6.1). Raises OSError ENOENT."""
-        self.rnext = _known(self._by_receive_id(receive_id))
+        self.rnext = known(self._by_receive_id(receive_id))
 
     # -- segments ----------------------------------------------------------------------------------
 
@@ -221,7 +221,8 @@ def conflict(one: MasterKey, other: MasterKey) -> bool:
     return shared and overlap(one.peers, other.peers)
 
 
-def _known(master_key: MasterKey | None) -> MasterKey:
+def known(master_key: MasterKey | None) -> MasterKey:
+    """The key that was looked for. Raises OSError ENOENT."""
     if master_key is None:
         raise os_error(errno.ENOENT)
     return master_key

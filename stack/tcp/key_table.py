@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from stack.errors import os_error
-from stack.tcp.ao import Ao, MasterKey, conflict
+from stack.tcp.ao import Ao, MasterKey, conflict, known
 from stack.tcp.authentication import Authentication, SocketPair, overlap
 from stack.tcp.md5 import Md5, Md5Key
 from stack.wire.address import Prefix
@@ -17,11 +17,13 @@ class KeyTable:
     Later changes are for later connections. A peer has either an MD5 key or keys of TCP-AO (RFC 5925 2.2).
     """
 
-    __slots__ = ("_master_keys", "_md5", "accepts_icmp", "ao_required")
+    __slots__ = ("_current", "_master_keys", "_md5", "_rnext", "accepts_icmp", "ao_required")
 
     def __init__(self) -> None:
         self._md5: dict[Prefix, Md5Key] = {}
         self._master_keys: list[MasterKey] = []
+        self._current: MasterKey | None = None
+        self._rnext: MasterKey | None = None
         self.ao_required = False
         """Peers without a key are refused (RFC 5925 7.3)."""
         self.accepts_icmp = False
@@ -32,12 +34,14 @@ class KeyTable:
         table = KeyTable()
         table._md5.update(self._md5)
         table._master_keys += self._master_keys
+        table._current, table._rnext = self._current, self._rnext
         table.ao_required, table.accepts_icmp = self.ao_required, self.accepts_icmp
         return table
 
     @property
     def master_keys(self) -> tuple[MasterKey, ...]:
-        """Those of TCP-AO, in the order in which they were added: the first that matches a peer is used first."""
+        """Those of TCP-AO, in the order in which they were added: the first that matches a peer is used first, unless
+        another is to be."""
         return tuple(self._master_keys)
 
     def add_md5(self, key: Md5Key) -> None:
@@ -59,18 +63,31 @@ class KeyTable:
             raise os_error(errno.EEXIST)
         self._master_keys.append(key)
 
-    def remove_master_key(self, key: MasterKey) -> None:
-        """Raises OSError ENOENT."""
+    def remove(self, key: MasterKey) -> None:
+        """Remove a key of TCP-AO. Raises OSError ENOENT."""
         if key not in self._master_keys:
             raise os_error(errno.ENOENT)
         self._master_keys.remove(key)
+
+    def use(self, send_id: int) -> None:
+        """A connection that has this key begins with it (RFC 5925 7.1). Raises OSError ENOENT."""
+        self._current = known(next((key for key in self._master_keys if key.send_id == send_id), None))
+
+    def request(self, receive_id: int) -> None:
+        """It asks its peer for this one. Raises OSError ENOENT."""
+        self._rnext = known(next((key for key in self._master_keys if key.receive_id == receive_id), None))
 
     def authenticate(self, pair: SocketPair, local_isn: int) -> Authentication | None:
         """What signs a connection with this peer, None if nothing does. Of MD5 keys, that of the longest prefix."""
         remote = pair[2]
         master_keys = [key for key in self._master_keys if key.peers.contains(remote)]
         if master_keys:
-            return Ao(pair, master_keys, local_isn, accepts_icmp=self.accepts_icmp)
+            ao = Ao(pair, master_keys, local_isn, accepts_icmp=self.accepts_icmp)
+            if self._current in master_keys:
+                ao.current = self._current
+            if self._rnext in master_keys:
+                ao.rnext = self._rnext
+            return ao
         md5 = [key for key in self._md5.values() if key.peers.contains(remote)]
         if md5:
             return Md5(pair, max(md5, key=lambda key: key.peers.length).secret)

@@ -306,7 +306,7 @@ def test_keys_that_contradict_each_other_are_refused() -> None:
         (errno.EKEYREJECTED, lambda: table.add_md5(Md5Key(Prefix.parse("10.0.0.1/32"), SECRET))),
         (errno.EKEYREJECTED, lambda: _md5_table().add_master_key(_key(1, 1, peers="10.0.0.0/8"))),
         (errno.ENOENT, lambda: table.remove_md5(ANYBODY)),
-        (errno.ENOENT, lambda: table.remove_master_key(_key(1, 2))),
+        (errno.ENOENT, lambda: table.remove(_key(1, 2))),
     ]
     for number, call in calls:
         assert _errno_of(call) == number
@@ -318,7 +318,7 @@ def test_a_copy_goes_its_own_way() -> None:
     table = _ao_table()
     table.ao_required = True
     copy = table.copy()
-    table.remove_master_key(table.master_keys[0])
+    table.remove(table.master_keys[0])
     assert table.authenticate(PAIR, 0) is None
     assert isinstance(copy.authenticate(PAIR, 0), Ao)
     assert copy.ao_required
