@@ -1,4 +1,4 @@
-"""TCP_INFO as ``getsockopt`` gives it: ``struct tcp_info`` of Linux 6.7 and later (linux/tcp.h)."""
+"""TCP_INFO as ``getsockopt`` gives it: ``struct tcp_info`` of Linux (linux/tcp.h), before its ``tcpi_rehash``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _WORDS: Final = (
     ("Q", "delivery_rate busy_time rwnd_limited sndbuf_limited"),
     ("I", "delivered delivered_ce"),
     ("Q", "bytes_sent bytes_retrans"),
-    ("I", "dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd rehash"),
-    ("H", "total_rto total_rto_recoveries"),
-    ("I", "total_rto_time"),
+    ("I", "dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd"),
 )
 _OCTET_FIELDS: Final = [f"tcpi_{name}" for name in _OCTETS.split()]
 _WORD_FIELDS: Final = [(size, f"tcpi_{name}") for size, names in _WORDS for name in names.split()]
 _STRUCT: Final = Struct("=" + "B" * (len(_OCTET_FIELDS) + 2) + "".join(size for size, _ in _WORD_FIELDS))
-_LARGEST: Final = {"H": 0xFFFF, "I": 0xFFFF_FFFF, "Q": 0xFFFF_FFFF_FFFF_FFFF}
+FIELDS: Final = (*_OCTET_FIELDS, *(name for _, name in _WORD_FIELDS))
+"""Of the structure, but for bit fields."""
+_LARGEST: Final = {"I": 0xFFFF_FFFF, "Q": 0xFFFF_FFFF_FFFF_FFFF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class NoConnection:
 
 
 def pack(info: object) -> bytes:
-    """The structure up to ``tcpi_total_rto_time``, from the attributes of ``info`` that bear its names.
+    """The structure up to ``tcpi_rcv_wnd``, from the attributes of ``info`` that bear its names.
 
     What is not there is 0; what does not fit is the largest number that does.
     """

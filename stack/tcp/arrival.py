@@ -16,6 +16,7 @@ _CONTROL = SYN | FIN | RST | URG | ACK
 
 def segment_arrives(connection: Connection, segment: Segment) -> None:
     """Process a segment for an existing connection, answer it, and tell the user what has changed."""
+    connection.segments_in += 1
     observer = connection.tcp.host.observer
     if observer is not None:
         observer.segment_received(connection, segment.sequence, segment.length, segment.flags)

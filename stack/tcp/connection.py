@@ -92,6 +92,7 @@ class Connection:
         "_pushed",
         "_shook_hands",
         "authentication",
+        "began_at",
         "changed",
         "clock",
         "config",
@@ -117,6 +118,8 @@ class Connection:
         "remote_port",
         "reported",
         "sack",
+        "segments_in",
+        "segments_out",
         "sender",
         "snd_shift",
         "snd_up",
@@ -195,7 +198,9 @@ class Connection:
         self._pseudo = pseudo_header_sum(self.local, self.remote, TCP, 0)
         self._alarm = Alarm(self.clock, self._alarm_goes_off)
         self._probes = 0
-        self._last_heard = self.clock.now()
+        self._last_heard = self.began_at = self.clock.now()
+        """``began_at``: when data could first go both ways."""
+        self.segments_in = self.segments_out = 0
         self._answered_at: int | None = None
         self.snd_up = iss
         """SND.UP: the octet behind the urgent data (RFC 9293 3.8.5, RFC 6093); up to SND.UNA, there are none."""
@@ -532,6 +537,7 @@ class Connection:
     def begin(self) -> None:
         """Data may go both ways."""
         self.synchronized = True
+        self.began_at = self.clock.now()
         self._mtu = self._path.mtu
         self.sender.begin(self._segment_size())
 
@@ -633,6 +639,11 @@ class Connection:
     def user_timeout_passed(self, waited: int) -> bool:
         """RFC 5482; 0 is never."""
         return 0 < self.config.user_timeout <= waited
+
+    @property
+    def last_heard(self) -> int:
+        """When the peer sent something acceptable (ns)."""
+        return self._last_heard
 
     def heard_since(self, when: int) -> bool:
         """The peer has sent something acceptable since ``when``."""
@@ -756,6 +767,7 @@ class Connection:
         if observer is not None:
             observer.segment_sent(self, sequence, size, flags, retransmission)
         acknowledgment = 0
+        self.segments_out += 1
         if flags & ACK:
             acknowledgment = receiver.rcv_nxt & MASK
             receiver.acknowledged()

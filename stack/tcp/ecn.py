@@ -34,7 +34,7 @@ class Ecn:
 
     __slots__ = (
         "_accept", "_accurate", "_capable", "_codepoint_of_syn", "_each", "_echo", "_handshake_ack",
-        "_must_say_reduced", "_octets", "_plain", "_request", "counter", "feedback", "reader",
+        "_must_say_reduced", "_octets", "_plain", "_request", "counter", "feedback", "reader", "seen",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,8 @@ class Ecn:
         self._octets = octets
         self._each = each
         self.feedback = Feedback.NONE
+        self.seen = False
+        """An ECN-capable segment has arrived."""
         self.counter: MarkCounter | None = None
         """With AccECN: what has arrived marked."""
         self.reader: MarkReader | None = None
@@ -202,6 +204,8 @@ class Ecn:
         """
         if self.feedback is Feedback.NONE or flags & SYN:
             return False
+        if codepoint:
+            self.seen = True
         if self.counter is not None:
             self._handshake_ack = 0
             return self.counter.arrives(codepoint, length, -(-length // mss) or 1)

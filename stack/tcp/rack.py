@@ -27,7 +27,8 @@ class Rack:
         "_rtt",
         "_rtts",
         "deadline",
-        "reordering_seen",
+        "extent",
+        "reorderings",
     )
 
     def __init__(self, board: Scoreboard, rtts: RttEstimator) -> None:
@@ -37,7 +38,10 @@ class Rack:
         """The most recent transmission that has been delivered: RACK.xmit_ts and RACK.end_seq in one."""
         self._rtt = 0
         self._fack = 0
-        self.reordering_seen = False
+        self.reorderings = 0
+        """ACKs that showed that something had been overtaken."""
+        self.extent = 0
+        """By how much at most, octets (Linux's metric of reordering)."""
         self._multiplier = 1
         self._persist = 0
         self._dsack_round: int | None = None
@@ -49,6 +53,7 @@ class Rack:
 
         ``echo_age`` is the time since the timestamp was sent that the peer echoes, whose grain is a millisecond.
         """
+        overtaken = 0
         for segment in (
             sorted(delivery.segments, key=_end_of) if len(delivery.segments) > 1 else delivery.segments
         ):
@@ -62,8 +67,16 @@ class Rack:
                 self._latest, self._rtt = segment.ordinal, age
             if segment.end > self._fack:
                 self._fack = segment.end
-            elif segment.transmissions == 1:
-                self.reordering_seen = True
+            elif segment.transmissions == 1 and not overtaken:
+                overtaken = self._fack - segment.start
+        if overtaken:
+            self.reorderings += 1
+            self.extent = max(self.extent, overtaken)
+
+    @property
+    def reordering_seen(self) -> bool:
+        """RACK.reordering_seen (RFC 8985 5.3)."""
+        return self.reorderings > 0
 
     def delivered_in_order(self, newest: SentSegment, now: int) -> None:
         """The same where everything was sent once and arrives in order; ``newest`` is the last of it."""

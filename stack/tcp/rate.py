@@ -130,9 +130,20 @@ class DeliveryRate:
         "first_sent_at",
         "lost",
         "marked",
+        "rate",
+        "rate_app_limited",
+        "segments",
+        "segments_marked",
     )
 
     def __init__(self) -> None:
+        self.segments = 0
+        """Segments delivered since the connection began."""
+        self.segments_marked = 0
+        """Those of which the peer reported a mark."""
+        self.rate = 0
+        """The newest estimate, octets per second; one that the application limited counts only if it is no lower."""
+        self.rate_app_limited = False
         self.delivered = 0
         """Octets delivered since the connection began."""
         self.delivered_at = 0
@@ -256,4 +267,6 @@ class DeliveryRate:
             self._newest_sent_at - newest.first_sent_at, now - newest.delivered_at
         )
         sample.rate = sample.interval_delivered * SECOND // interval if interval >= max(min_rtt, 1) else 0
+        if sample.rate and (not sample.app_limited or sample.rate >= self.rate):
+            self.rate, self.rate_app_limited = sample.rate, sample.app_limited
         return sample

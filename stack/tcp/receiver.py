@@ -27,13 +27,13 @@ class Receiver:
 
     __slots__ = (
         "_connection",
-        "_data_arrived_at",
         "_delayed_ack",
         "_last_echo",
         "_quick_acks",
         "_shut",
         "ack_due",
         "bytes_received",
+        "data_arrived_at",
         "duplicate",
         "fin_at",
         "finished",
@@ -45,6 +45,7 @@ class Receiver:
         "queue",
         "rcv_nxt",
         "segments_out_of_order",
+        "segments_received",
         "urgent",
         "window",
     )
@@ -67,6 +68,8 @@ class Receiver:
         self.finished = False
         """The FIN and everything before it have arrived."""
         self.bytes_received = 0
+        self.segments_received = 0
+        """With data."""
         self.segments_out_of_order = 0
         self.ack_due = False
         """An ACK is to be sent at once, when the segment has been processed."""
@@ -74,7 +77,8 @@ class Receiver:
         self._quick_acks = config.quick_acks
         self.interactive = False
         """Our data answer the peer's and carry our ACKs: none is sent quickly (Linux "pingpong", TCP_QUICKACK)."""
-        self._data_arrived_at: int | None = None
+        self.data_arrived_at: int | None = None
+        """When there were last any that could be answered (ns)."""
         self.urgent = UrgentPointer()
         self.largest_segment = 0
         self._last_echo = -1
@@ -92,12 +96,13 @@ class Receiver:
         """Take the text of an acceptable segment (RFC 9293 3.10.7.4, seventh)."""
         sequence, payload = segment.sequence, segment.payload
         end = sequence + segment.length
+        self.segments_received += 1
         if segment.length > self.largest_segment:
             # What a link has joined is still several segments to be acknowledged.
             self.largest_segment = min(segment.length, self._connection.offered_mss)
         if self._connection.timestamps is None or segment.timestamp_echo != self._last_echo:
             self._measure(segment, now)
-        self._data_arrived_at = now
+        self.data_arrived_at = now
         if sequence == self.rcv_nxt and end <= self.window.right_edge and not self.out_of_order.starts:
             self._deliver(payload)
             self._schedule_ack(now)
@@ -137,7 +142,7 @@ class Receiver:
     def take_syn_data(self, segment: Segment, now: int) -> None:
         """As :meth:`data_arrives`; but who answers data in a SYN is not interactive for that, as in Linux."""
         self.data_arrives(segment, now)
-        self._data_arrived_at = None
+        self.data_arrived_at = None
 
     def _arrived_again(self, start: int, end: int) -> None:
         """Octets that we had already: the next ACK says so (RFC 2883 4)."""
@@ -236,7 +241,7 @@ class Receiver:
 
     def data_sent(self, now: int) -> None:
         """Data of ours have left: in answer to the peer's?"""
-        if self._data_arrived_at is not None and now - self._data_arrived_at < _INTERACTIVE:
+        if self.data_arrived_at is not None and now - self.data_arrived_at < _INTERACTIVE:
             self.interactive = True
 
     # -- to the application ------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
+from stack.tcp.chronograph import BUSY, IDLE, RECEIVE_WINDOW, SEND_BUFFER, Chronograph
 from stack.tcp.congestion import CongestionControl, Settings, find
 from stack.tcp.ecn import Feedback
 from stack.tcp.pacing import Pacer, burst
@@ -46,6 +47,7 @@ class Sender:
         "_probe_at",
         "_probe_is_stale",
         "_rto_at",
+        "_short_of_space",
         "_small_end",
         "_unsent",
         "_window_round_end",
@@ -53,8 +55,11 @@ class Sender:
         "board",
         "bytes_acked",
         "bytes_retransmitted",
+        "chronograph",
         "closing",
         "congestion",
+        "data_segments_sent",
+        "duplicates_reported",
         "fin_sent",
         "iss",
         "largest",
@@ -116,6 +121,12 @@ class Sender:
         self.bytes_acked = 0
         self.bytes_retransmitted = 0
         self.segments_retransmitted = 0
+        self.data_segments_sent = 0
+        self.duplicates_reported = 0
+        """Segments that D-SACKs said had come twice."""
+        self.chronograph = Chronograph()
+        self._short_of_space = False
+        """The application had more to write than there was space for."""
         self._unsent = ByteQueue()
         self.closing = False
         """A FIN follows the data."""
@@ -149,6 +160,17 @@ class Sender:
         return self._unsent.length
 
     @property
+    def bytes_sent(self) -> int:
+        """Octets of data that were sent, each as often as it was."""
+        once = self.snd_nxt - self.iss - self.fin_sent
+        return max(once - 1, 0) + self.bytes_retransmitted
+
+    @property
+    def pacing_rate(self) -> int:
+        """Octets per second; 0: as fast as they like."""
+        return 0 if self._pacer is None else self.congestion.pacing_rate(self.rtt.srtt)
+
+    @property
     def space(self) -> int:
         """Octets that :meth:`write` would take."""
         return max(self._connection.config.send_buffer - self.queued, 0)
@@ -156,6 +178,7 @@ class Sender:
     def write(self, data: Buffer) -> int:
         """Take as much of ``data`` as there is space for, and send what may be sent."""
         taken = min(len(data), self.space)
+        self._short_of_space = taken < len(data)
         if taken == 0:
             return 0
         if taken < len(data):
@@ -364,6 +387,7 @@ class Sender:
             congestion.acknowledged(octets, now, self.rtt.srtt)
         else:
             congestion.application_limited()
+        self.rate.segments += len(segments) if self.largest == self.mss else -(-octets // self.mss)
         self.rate.segment_delivered(newest)
         self._finish_sample(octets, rtt, before_flight, 0, now)
         if self.board.segments:
@@ -407,6 +431,7 @@ class Sender:
         start, end = blocks[0]
         duplicate = end <= ack or (len(blocks) > 1 and blocks[1][0] <= start and end <= blocks[1][1])
         if duplicate:
+            self.duplicates_reported += -(-(end - start) // self.mss)
             self.recovery.duplicate_reported(start, end)
             if self.segments_retransmitted and self.rack.reordering_seen:
                 # Otherwise it was the network that sent something twice.
@@ -424,6 +449,10 @@ class Sender:
     def _sample(self, delivery: Delivery, rtt: int, before_flight: int, marked: int, now: int) -> None:
         """Tell congestion control how fast the path delivers (draft-ietf-ccwg-bbr 4.1)."""
         rate, board = self.rate, self.board
+        whole = self.largest == self.mss
+        rate.segments += len(delivery.segments) if whole else -(-delivery.octets // self.mss)
+        if marked:
+            rate.segments_marked += marked
         for segment in delivery.segments:
             rate.segment_delivered(segment)
         for segment in board.newly_lost:
@@ -552,6 +581,9 @@ class Sender:
                 self.mtu_probing.sent(board.last)
         self._note_window_use(limited)
         waits = limited or (pacer is not None and pacer.waiting)
+        condition = BUSY if waits and self._unsent.length else self._condition(waits)
+        if condition != self.chronograph.condition:
+            self.chronograph.change(condition, now)
         if not waits and self._unsent.length < self.mss and not board.lost_bytes:
             self.rate.mark_app_limited(recovery.pipe)
         if self.snd_nxt > start or self._probe_is_stale:
@@ -559,6 +591,17 @@ class Sender:
         elif self.alarm.deadline is None and self._is_blocked():
             self._blocked_since = now
             self._start_persist_timer(now)
+
+    def _condition(self, waits: bool) -> int:
+        """What holds us back; ``waits``: congestion control does."""
+        unsent = self._unsent.length
+        if unsent:
+            room = self.snd_una + self.snd_wnd - self.snd_nxt
+            return RECEIVE_WINDOW if room < min(self.mss, unsent) else BUSY
+        if not self.board.segments:
+            return IDLE
+        starved = self._short_of_space and not waits
+        return SEND_BUFFER if starved and 3 * self.space < self._connection.config.send_buffer else BUSY
 
     def _burst(self) -> int:
         """Most octets that leave at one time: no more than pacing would send at once (Linux ``tcp_tso_autosize``)."""
@@ -649,9 +692,12 @@ class Sender:
 
     def _transmit(self, segment: SentSegment, flight: int, now: int, *, alone: bool) -> None:
         self.last_sent = now
+        size = len(segment.payload)
+        if size:
+            self.data_segments_sent += 1 if size <= self.mss else -(-size // self.mss)
         self.rate.segment_sent(segment, flight, now, alone=alone)
         if self._pacer is not None:
-            self._pacer.sent(len(segment.payload), self.congestion.pacing_rate(self.rtt.srtt), now)
+            self._pacer.sent(size, self.congestion.pacing_rate(self.rtt.srtt), now)
         self._connection.transmit(
             segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
         )
@@ -750,6 +796,9 @@ class Sender:
         self.alarm.set(deadline)
 
     def _stop_timers(self) -> None:
+        """Nothing is out any more."""
+        if not self._unsent.length:
+            self.chronograph.change(IDLE, self._connection.clock.now())
         self._probe_at = None
         self.rack.clear()
         self.alarm.stop()
@@ -848,6 +897,7 @@ class Sender:
 
     def cancel(self) -> None:
         """The connection is gone: leave nothing at the clock."""
+        self.chronograph.change(IDLE, self._connection.clock.now())
         self.alarm.cancel()
         if self._pacer is not None:
             self._pacer.cancel()

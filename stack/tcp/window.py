@@ -105,6 +105,11 @@ class ReceiveWindow:
         current = self.right_edge - rcv_nxt
         return self.offer(rcv_nxt, unread) - rcv_nxt >= max(2 * current, 1)
 
+    @property
+    def rtt(self) -> int:
+        """The round trip as a receiver sees it (ns); 0: unknown."""
+        return self._rtt
+
     # -- tuning ------------------------------------------------------------------------------------
 
     def measured(self, rtt: int) -> None:
