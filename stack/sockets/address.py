@@ -64,7 +64,7 @@ def unparse(family: int, address: SocketAddress) -> Address:
     if family == bsd.AF_INET:
         return bsd.inet_ntop(family, packed), port
     text = bsd.inet_ntop(family, map_v4(packed) if len(packed) == 4 else packed)
-    return text, port, 0, 0 if interface is None else interface.index
+    return text, port, 0, 0 if interface is None or not _has_zone(packed) else interface.index
 
 
 def needs_zone(address: bytes) -> bool:

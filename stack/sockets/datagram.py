@@ -19,6 +19,7 @@ from stack.wire.udp import HEADER_LENGTH
 
 if TYPE_CHECKING:
     from stack.host import Host
+    from stack.internet.interface import Interface
     from stack.internet.packet import Packet
     from stack.internet.path import Path
     from stack.internet.protocol import ErrorReport
@@ -42,12 +43,14 @@ class DatagramSocket(MessageSocket, UdpUser):
     call without.
     """
 
-    __slots__ = ("_endpoint", "_unfinished")
+    __slots__ = ("_endpoint", "_unfinished", "_zone")
 
     def __init__(self, host: Host, family: int, protocol: int, settings: Settings) -> None:
         super().__init__(host, family, protocol, settings)
         self._endpoint: Endpoint | None = None
         self._unfinished: _Unfinished | None = None
+        self._zone: Interface | None = None
+        """Of the address that it is bound to."""
 
     @property
     def bound(self) -> bool:
@@ -68,8 +71,9 @@ class DatagramSocket(MessageSocket, UdpUser):
             wanted.port,
             reuse=self.settings.reuse_address,
             dual_stack=self.dual_stack and wanted.address == UNSPECIFIED_V6,
-            interface=wanted.interface,
+            interface=self.settings.device or wanted.interface,
         )
+        self._zone = wanted.interface
         return self._endpoint
 
     def _ensure_open(self) -> Endpoint:
@@ -80,7 +84,7 @@ class DatagramSocket(MessageSocket, UdpUser):
         endpoint = self._endpoint
         if endpoint is None:
             return self._unspecified()
-        return SocketAddress(endpoint.local, endpoint.binding.port, endpoint.binding.interface)
+        return SocketAddress(endpoint.local, endpoint.binding.port, self._zone)
 
     def _bound_to(self) -> SocketAddress:
         return (
@@ -132,9 +136,11 @@ class DatagramSocket(MessageSocket, UdpUser):
         self._enqueue(packet, data, source_port)
 
     def settings_changed(self) -> None:
-        """Let SO_REUSEADDR take effect after ``bind`` too, as on Linux."""
+        """Let SO_REUSEADDR and SO_BINDTODEVICE take effect after ``bind`` too, as on Linux."""
         if self._endpoint is not None:
             self._endpoint.binding.reuse = self.settings.reuse_address
+            self._endpoint.binding.interface = self.settings.device or self._zone
+        super().settings_changed()
 
     def _release(self) -> None:
         super()._release()

@@ -13,7 +13,9 @@ from stack.errors import os_error
 from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
 from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.ancillary import ANCILLARY_OPTIONS, describe
 from stack.sockets.error_queue import ExtendedError
+from stack.sockets.groups import GROUP_OPTIONS, leave
 from stack.sockets.options import (
     IP_MTU,
     IP_MTU_DISCOVER,
@@ -48,6 +50,7 @@ from stack.sockets.socket import (
 
 if TYPE_CHECKING:
     from stack.host import Host
+    from stack.internet.interface import Interface
     from stack.internet.packet import Packet
     from stack.internet.path import Path
 
@@ -59,18 +62,21 @@ OVERHEAD: Final = 256
 class _Message(NamedTuple):
     data: Buffer
     source: SocketAddress
+    packet: Packet
 
 
 class MessageSocket(Socket):
     """A socket of type SOCK_DGRAM."""
 
-    __slots__ = ("_error", "_hears", "_path_to_peer", "_peer", "_queue", "_queued", "_speaks")
+    __slots__ = ("_error", "_hears", "_path_to_peer", "_peer", "_queue", "_queued", "_speaks", "memberships")
 
     type = bsd.SOCK_DGRAM
 
     options: ClassVar[OptionTable] = {
         **SOCKET_OPTIONS,
         **IP_OPTIONS,
+        **ANCILLARY_OPTIONS,
+        **GROUP_OPTIONS,
         (bsd.IPPROTO_IP, IP_MTU): Option(lambda socket: socket.path_mtu),
         (bsd.IPPROTO_IPV6, IPV6_MTU): Option(lambda socket: socket.path_mtu),
         (bsd.IPPROTO_IP, IP_MTU_DISCOVER): number("mtu_discover", MtuDiscover.DONT, MtuDiscover.DO),
@@ -93,6 +99,8 @@ class MessageSocket(Socket):
         self._path_to_peer: Path | None = None
         self._hears = True
         self._speaks = True
+        self.memberships: list[tuple[bytes, Interface]] = []
+        """The multicast groups that were joined, and where."""
 
     # --- readiness
 
@@ -230,7 +238,7 @@ class MessageSocket(Socket):
             if self._hears:
                 raise os_error(errno.EAGAIN)
             return Received(b"")
-        data, source = self._queue[0]
+        data, source, packet = self._queue[0]
         if not flags & MSG_PEEK:
             self._queue.popleft()
             self._queued -= OVERHEAD + len(data)
@@ -238,6 +246,7 @@ class MessageSocket(Socket):
             bytes(data if flags & MSG_TRUNC else data[:limit]),
             unparse(self.family, source),
             MSG_TRUNC if len(data) > limit else 0,
+            tuple(describe(packet, self.settings.details)) if self.settings.details else (),
         )
 
     def _enqueue(self, packet: Packet, data: Buffer, port: int) -> None:
@@ -249,7 +258,7 @@ class MessageSocket(Socket):
             self.host.drop("socket.receive_buffer_full", packet.frame)
             return
         interface = packet.interface if needs_zone(packet.source) else None
-        self._queue.append(_Message(data, SocketAddress(packet.source, port, interface)))
+        self._queue.append(_Message(data, SocketAddress(packet.source, port, interface), packet))
         self._queued += OVERHEAD + len(data)
         self._changed(ARRIVAL)
 
@@ -303,7 +312,8 @@ class MessageSocket(Socket):
         return len(self._queue[0].data) if self._queue else 0
 
     def settings_changed(self) -> None:
-        """Nothing to do: settings are looked up for each datagram."""
+        """Look for the way to the peer again; all others are looked up for each datagram."""
+        self._path_to_peer = None
 
     # --- for each protocol
 
@@ -327,6 +337,8 @@ class MessageSocket(Socket):
         """An entry for the error queue."""
 
     def _release(self) -> None:
+        for membership in tuple(self.memberships):
+            leave(self, membership)
         self.errors.clear()
         self._queue.clear()
         self._queued = 0

@@ -179,7 +179,25 @@ def _set_v6_only(socket: Socket, value: Value) -> None:
     socket.settings.v6_only = flag(value)
 
 
+def _set_device(socket: Socket, value: Value) -> None:
+    """The name of an interface; none: all of them. Raises OSError: ENODEV."""
+    if isinstance(value, int):
+        raise os_error(errno.EINVAL)
+    name = value.partition(b"\0")[0].decode("utf-8", "replace")
+    device = socket.host.interfaces.get(name) if name else None
+    if name and device is None:
+        raise os_error(errno.ENODEV)
+    socket.settings.device = device
+    socket.settings_changed()
+
+
+def _device(socket: Socket) -> bytes:
+    device = socket.settings.device
+    return b"" if device is None else device.name.encode() + b"\0"
+
+
 SOCKET_OPTIONS: Final[OptionTable] = {
+    (bsd.SOL_SOCKET, bsd.SO_BINDTODEVICE): Option(_device, _set_device),
     (bsd.SOL_SOCKET, bsd.SO_TYPE): Option(lambda socket: socket.type),
     (bsd.SOL_SOCKET, bsd.SO_DOMAIN): Option(lambda socket: socket.family),
     (bsd.SOL_SOCKET, bsd.SO_PROTOCOL): Option(lambda socket: socket.protocol),

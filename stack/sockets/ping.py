@@ -101,6 +101,8 @@ class PingSocket(MessageSocket, EchoUser):
         local, peer = self._local_address.address, self._peer
         if any(local) and packet.destination != local:
             return
+        if self.settings.device not in (None, packet.interface):
+            return
         if peer is None or packet.source == peer.address:
             self._enqueue(packet, packet.contiguous(), 0)
 

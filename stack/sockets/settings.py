@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from stack.internet.interface import Interface
 
 
 class Linger(NamedTuple):
@@ -74,6 +77,14 @@ class Settings:
     """TCP_NOTSENT_LOWAT, in bytes; 0: the host's default."""
     tell_unread: bool = False
     """TCP_INQ."""
+    details: int = 0
+    """What recvmsg tells of IP headers: :class:`~stack.sockets.ancillary.Detail`."""
+    device: Interface | None = None
+    """SO_BINDTODEVICE."""
+    multicast_interface: Interface | None = None
+    """IP_MULTICAST_IF; None: the route says."""
+    v6_multicast_interface: Interface | None = None
+    """IPV6_MULTICAST_IF."""
     fast_open_queue: int = 0
     """TCP_FASTOPEN: connections whose SYN brought data and whose handshake is not complete; 0: none."""
     fast_open_connect: bool = False
@@ -84,6 +95,12 @@ class Settings:
         if len(address) == 4:
             return self.multicast_ttl if multicast else self.ttl
         return self.multicast_hops if multicast else self.hops
+
+    def interface_to(self, address: bytes, *, multicast: bool) -> Interface | None:
+        """Where packets to ``address`` have to leave; None: wherever the route says."""
+        if self.device is not None or not multicast:
+            return self.device
+        return self.multicast_interface if len(address) == 4 else self.v6_multicast_interface
 
     def traffic_class_to(self, address: bytes) -> int:
         """For packets to ``address``."""

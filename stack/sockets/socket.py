@@ -356,7 +356,9 @@ class Socket(ABC):
             not self.host.is_local(local.address) and self._is_group(local.address)
         ):
             source = None
-        return self.host.path(remote.address, source=source, interface=remote.interface or local.interface)
+        forced = self.settings.interface_to(remote.address, multicast=is_multicast(remote.address))
+        interface = remote.interface or forced or local.interface
+        return self.host.path(remote.address, source=source, interface=interface)
 
     def _is_group(self, address: bytes) -> bool:
         """Whether it stands for many: multicast or broadcast."""

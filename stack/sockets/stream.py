@@ -53,7 +53,7 @@ class StreamSocket(Socket):
     the port, which outlives the socket until TIME-WAIT is over.
     """
 
-    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "config", "keys")
+    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "_zone", "config", "keys")
 
     type = bsd.SOCK_STREAM
     options: ClassVar[OptionTable] = STREAM_OPTIONS
@@ -66,6 +66,8 @@ class StreamSocket(Socket):
         self.keys: KeyTable | None = None
         """Of the peers that are to sign what they send; :mod:`stack.sockets.keys` puts them in."""
         self._binding: Binding | None = None
+        self._zone: Interface | None = None
+        """Of the address that it is bound to."""
         self._listener: Listener | None = None
         self._conversation: Conversation | None = None
         self._connecting = False
@@ -133,8 +135,9 @@ class StreamSocket(Socket):
             wanted.port,
             reuse=self.settings.reuse_address,
             dual_stack=self.dual_stack and wanted.address == UNSPECIFIED_V6,
-            interface=wanted.interface,
+            interface=self.settings.device or wanted.interface,
         )
+        self._zone = wanted.interface
         return self._binding
 
     @property
@@ -251,7 +254,7 @@ class StreamSocket(Socket):
                 remote.address,
                 remote.port,
                 self.config,
-                interface=local.interface or remote.interface,
+                interface=self.settings.device or local.interface or remote.interface,
                 authentication=self.keys,
                 fast_open=fast_open,
                 data=data,
@@ -411,7 +414,7 @@ class StreamSocket(Socket):
                 connection.local, connection.local_port, self._zone_of(connection, connection.local)
             )
         if self._binding is not None:
-            return SocketAddress(self._binding.address, self._binding.port, self._binding.interface)
+            return SocketAddress(self._binding.address, self._binding.port, self._zone)
         return self._unspecified()
 
     def _remote(self) -> SocketAddress | None:
@@ -457,6 +460,7 @@ class StreamSocket(Socket):
         settings = self.settings
         if self._binding is not None:
             self._binding.reuse = settings.reuse_address
+            self._binding.interface = settings.device or self._zone
         connection, listener = self.connection, self._listener
         if connection is not None:
             connection.hop_limit = settings.hop_limit_to(connection.local)
@@ -468,6 +472,7 @@ class StreamSocket(Socket):
         if listener is not None:
             listener.hop_limit = settings.hop_limit_to(listener.address)
             listener.traffic_class = settings.traffic_class_to(listener.address)
+            listener.interface = settings.device
             listener.defer_accept = settings.defer_accept
             listener.fast_open = min(settings.fast_open_queue, self.config.backlog_max)
 

@@ -21,6 +21,7 @@ from stack.tcp.state import State
 from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpOptions
 
 if TYPE_CHECKING:
+    from stack.internet.interface import Interface
     from stack.tcp.protocol import Tcp
 
 
@@ -33,8 +34,8 @@ class Listener:
 
     __slots__ = (
         "_accept_queue", "_cookie_sent_at", "_fast_opens", "_half_open", "_tcp", "address",
-        "authentication", "backlog", "config", "defer_accept", "dual_stack", "hop_limit", "notify",
-        "port", "traffic_class",
+        "authentication", "backlog", "config", "defer_accept", "dual_stack", "hop_limit", "interface",
+        "notify", "port", "traffic_class",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,8 @@ class Listener:
         self.dual_stack = dual_stack
         self.defer_accept = 0
         """So many times the SYN/ACK's timer expires before a connection without data is accepted (TCP_DEFER_ACCEPT)."""
+        self.interface: Interface | None = None
+        """None: connections come in through any."""
         self.hop_limit = 0
         self.traffic_class = 0
         self.authentication: KeyTable | None = None
@@ -90,7 +93,10 @@ class Listener:
     def segment_arrives(self, segment: Segment, packet: Packet, after: int | None) -> None:
         """RFC 9293 3.10.7.2; ``after`` as for :meth:`Tcp.create <stack.tcp.protocol.Tcp.create>`."""
         tcp = self._tcp
-        if segment.flags & RST:
+        if self.interface not in (None, packet.interface):
+            tcp.host.drop("tcp.no_connection", packet.frame)
+            tcp.reset(segment, packet)
+        elif segment.flags & RST:
             tcp.host.drop("tcp.reset_to_listener", packet.frame)
         elif segment.flags & ACK:
             if segment.flags & SYN or not self._cookie_arrives(segment, packet):
