@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from stack.clock import MILLISECOND
+from stack.sockets.ancillary import IP_PKTINFO, IP_RECVTOS, IP_RECVTTL
 from stack.sockets.conversation import TCP_INQ
 from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
 from stack.sockets.options import IP_MTU, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 from stack.sockets.tcp_info import pack as pack_info
+from stack.sockets.tcp_options import TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE
 from tests.stack.sockets.network import Network, refused
 
 SO_TIMESTAMPING = 37
@@ -75,6 +77,16 @@ ACCEPTED = [
     ("tcp", TCP, bsd.TCP_LINGER2, 60, 30, 30),
     ("tcp", TCP, bsd.TCP_WINDOW_CLAMP, 0, 5000, 5000),
     ("tcp", TCP, TCP_INQ, 0, 1, 1),
+    ("tcp", TCP, bsd.TCP_FASTOPEN, 0, 5, 5),
+    ("tcp", TCP, bsd.TCP_FASTOPEN, 0, 1 << 20, 4096),
+    ("tcp", TCP, TCP_FASTOPEN_CONNECT, 0, 1, 1),
+    ("tcp", TCP, TCP_FASTOPEN_NO_COOKIE, 0, 1, 1),
+    ("udp", IP, IP_PKTINFO, 0, 1, 1),
+    ("udp", IP, IP_RECVTTL, 0, 1, 1),
+    ("udp6", IP, IP_RECVTOS, 0, 5, 1),
+    ("udp6", IPV6, bsd.IPV6_RECVPKTINFO, 0, 1, 1),
+    ("udp6", IPV6, bsd.IPV6_RECVHOPLIMIT, 0, 1, 1),
+    ("ping6", IPV6, bsd.IPV6_RECVTCLASS, 0, 1, 1),
     ("tcp", SOL, bsd.SO_OOBINLINE, 0, 1, 1),
     ("udp", SOL, bsd.SO_OOBINLINE, 0, 1, 1),
     ("tcp", SOL, bsd.SO_RCVLOWAT, 1, 100, 100),
@@ -129,6 +141,8 @@ INVALID = [
     ("tcp", TCP, bsd.TCP_USER_TIMEOUT, (1 << 31) - 1),
     ("tcp", TCP, bsd.TCP_CONGESTION, 1),
     ("tcp", TCP, TCP_INQ, 2),
+    ("tcp", TCP, TCP_FASTOPEN_CONNECT, 2),
+    ("tcp", TCP, TCP_FASTOPEN_NO_COOKIE, -1),
     ("tcp", TCP, bsd.TCP_WINDOW_CLAMP, -1),
     ("udp", IP, bsd.IP_TTL, 0),
     ("udp", IP, bsd.IP_TTL, 256),
