@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from stack.errors import os_error
 from stack.link import Buffer
+from stack.sockets.address import SocketAddress, needs_zone
 from stack.sockets.poll import WRITABLE
 from stack.sockets.readiness import Readiness
 from stack.sockets.socket import MSG_MORE, MSG_OOB, MSG_PEEK, Received
@@ -37,6 +38,30 @@ class Conversation:
         self._readiness = Readiness(connection, settings)
         self._hears = True
         self._speaks = True
+
+    # --- addresses and options
+
+    @property
+    def local(self) -> SocketAddress:
+        """This end, with its zone if it needs one."""
+        return self._zoned(self.connection.local, self.connection.local_port)
+
+    @property
+    def remote(self) -> SocketAddress:
+        """The peer."""
+        return self._zoned(self.connection.remote, self.connection.remote_port)
+
+    def _zoned(self, address: bytes, port: int) -> SocketAddress:
+        return SocketAddress(address, port, self.connection.interface if needs_zone(address) else None)
+
+    def settings_changed(self) -> None:
+        """Pass the socket's options on to the connection."""
+        connection, settings = self.connection, self._settings
+        connection.hop_limit = settings.hop_limit_to(connection.local)
+        connection.traffic_class = settings.traffic_class_to(connection.local)
+        connection.urgent.in_line = settings.urgent_in_line
+        connection.data_follows = settings.defer_accept > 0
+        connection.cork(settings.cork)
 
     # --- readiness
 

@@ -13,7 +13,7 @@ from stack.config import ConfigError, TcpConfig
 from stack.errors import os_error
 from stack.link import Buffer
 from stack.ports import Binding
-from stack.sockets.address import Address, SocketAddress, needs_zone, unparse
+from stack.sockets.address import Address, SocketAddress, unparse
 from stack.sockets.conversation import Conversation
 from stack.sockets.error_queue import ExtendedError
 from stack.sockets.options import OptionTable
@@ -187,9 +187,9 @@ class StreamSocket(Socket):
             raise os_error(errno.EAGAIN)
         accepted = StreamSocket(self.host, self.family, self.protocol, replace(self.settings), self.config)
         accepted.keys = None if self.keys is None else self.keys.copy()
-        accepted._adopt(connection, self.host.ports.tcp.share(binding, connection.local))
+        conversation = accepted._adopt(connection, self.host.ports.tcp.share(binding, connection.local))
         self.host.sockets.add(accepted)
-        return accepted, unparse(self.family, accepted._peer_of(connection))
+        return accepted, unparse(self.family, conversation.remote)
 
     def connect(self, address: Address) -> None:
         """Active OPEN (RFC 9293 3.9.1.1). Returns when connected, which without waiting is seldom; but with
@@ -266,7 +266,7 @@ class StreamSocket(Socket):
         self._adopt(connection, claim)
         return connection
 
-    def _adopt(self, connection: Connection, claim: Binding) -> None:
+    def _adopt(self, connection: Connection, claim: Binding) -> Conversation:
         release = partial(self.host.ports.tcp.release, claim)
         if connection.state is State.CLOSED:
             release()
@@ -274,10 +274,11 @@ class StreamSocket(Socket):
             connection.released = release
         connection.notify = self._connection_changed
         connection.reported = self._error_reported
-        self._conversation = Conversation(connection, self.settings)
+        self._conversation = conversation = Conversation(connection, self.settings)
         if not self.settings.quick_ack:
             connection.quick_ack(False)
         self.settings_changed()
+        return conversation
 
     # --- data
 
@@ -408,30 +409,17 @@ class StreamSocket(Socket):
     # --- addresses
 
     def _local(self) -> SocketAddress:
-        if self.connection is not None:
-            connection = self.connection
-            return SocketAddress(
-                connection.local, connection.local_port, self._zone_of(connection, connection.local)
-            )
+        if self._conversation is not None:
+            return self._conversation.local
         if self._binding is not None:
             return SocketAddress(self._binding.address, self._binding.port, self._zone)
         return self._unspecified()
 
     def _remote(self) -> SocketAddress | None:
-        connection = self.connection
-        if connection is None or connection.state in (State.SYN_SENT, State.CLOSED):
+        conversation = self._conversation
+        if conversation is None or conversation.connection.state in (State.SYN_SENT, State.CLOSED):
             return None
-        return self._peer_of(connection)
-
-    def _peer_of(self, connection: Connection) -> SocketAddress:
-        return SocketAddress(
-            connection.remote, connection.remote_port, self._zone_of(connection, connection.remote)
-        )
-
-    @staticmethod
-    def _zone_of(connection: Connection, address: bytes) -> Interface | None:
-        """The zone of one of a connection's addresses, if it needs one."""
-        return connection.interface if needs_zone(address) else None
+        return conversation.remote
 
     # --- options
 
@@ -461,14 +449,10 @@ class StreamSocket(Socket):
         if self._binding is not None:
             self._binding.reuse = settings.reuse_address
             self._binding.interface = settings.device or self._zone
-        connection, listener = self.connection, self._listener
-        if connection is not None:
-            connection.hop_limit = settings.hop_limit_to(connection.local)
-            connection.traffic_class = settings.traffic_class_to(connection.local)
-            connection.urgent.in_line = settings.urgent_in_line
-            connection.data_follows = settings.defer_accept > 0
-            connection.cork(settings.cork)
+        if self._conversation is not None:
+            self._conversation.settings_changed()
             self._connection_changed()  # TCP_NOTSENT_LOWAT may leave space
+        listener = self._listener
         if listener is not None:
             listener.hop_limit = settings.hop_limit_to(listener.address)
             listener.traffic_class = settings.traffic_class_to(listener.address)
