@@ -431,7 +431,8 @@ class Sender:
         start, end = blocks[0]
         duplicate = end <= ack or (len(blocks) > 1 and blocks[1][0] <= start and end <= blocks[1][1])
         if duplicate:
-            self.duplicates_reported += -(-(end - start) // self.mss)
+            if start < end <= start + self._max_window:
+                self.duplicates_reported += -(-(end - start) // self.mss)
             self.recovery.duplicate_reported(start, end)
             if self.segments_retransmitted and self.rack.reordering_seen:
                 # Otherwise it was the network that sent something twice.
@@ -852,8 +853,8 @@ class Sender:
         if not (shut and connection.heard_since(now - connection.config.max_rto)):
             # A peer that shut its window over data in flight, and answers, is not dead (RFC 9293 3.8.6, SHLD-17).
             self.retries += 1
-        if self.retries == _SUSPICIOUS_RETRIES:
-            connection.swallowed()
+            if self.retries == _SUSPICIOUS_RETRIES:
+                connection.swallowed()
         if self.retries > connection.retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
             connection.timed_out()
             return
