@@ -62,6 +62,7 @@ class SimulatedLoop(_Loop):
         self._wake_up: Timer | None = None
         self._tasks: dict[Task[Any], None] = {}
         self._created = 0
+        self._hooks = (None, self._finalize)
         self._closed = False
 
     # --- time and callbacks
@@ -129,10 +130,10 @@ class SimulatedLoop(_Loop):
             if outer is not None and outer_task is not None:
                 _leave_task(outer, outer_task)
             _set_running_loop(self)
-            sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize)
+            sys.set_asyncgen_hooks(*self._hooks)
             for _ in range(len(ready)):
                 handle = ready.popleft()
-                if not handle.cancelled():
+                if not handle._cancelled:
                     handle._run()
         finally:
             sys.set_asyncgen_hooks(*outer_hooks)

@@ -88,6 +88,8 @@ class AsyncSocket:
         socket = self.socket
         if flags & _AT_ONCE:
             return socket.recv(limit, flags)
+        while not socket.readable:  # spares an exception
+            await _wait(self._readers)
         if not isinstance(socket, StreamSocket):
             return await _retry(lambda: socket.recv(limit, flags), self._readers)
         target = socket.receive_target(limit, flags)
@@ -251,12 +253,18 @@ async def _retry(call: Callable[[], T], waiters: list[asyncio.Future[None]]) -> 
         try:
             return call()
         except BlockingIOError:
-            waiter = asyncio.get_running_loop().create_future()
-        waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            waiters.remove(waiter)
+            pass  # so that nobody waits with an exception in hand
+        await _wait(waiters)
+
+
+async def _wait(waiters: list[asyncio.Future[None]]) -> None:
+    """Until somebody wakes those who wait."""
+    waiter = asyncio.get_running_loop().create_future()
+    waiters.append(waiter)
+    try:
+        await waiter
+    finally:
+        waiters.remove(waiter)
 
 
 def _family(address: str) -> int:
