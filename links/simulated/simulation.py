@@ -50,8 +50,11 @@ class Simulation:
             simulation.run()
     """
 
-    def __init__(self, seed: int = 0, *, checksum_offload: bool = True) -> None:
-        """With ``checksum_offload`` the wires take frames whose checksum is not computed, and nobody has to."""
+    def __init__(self, seed: int = 0, *, checksum_offload: bool = True, digest: bool = True) -> None:
+        """With ``checksum_offload`` the wires take frames whose checksum is not computed, and nobody has to.
+
+        Without ``digest`` the :attr:`digest` is that of nothing, which saves about a microsecond per frame and wire.
+        """
         self.seed = seed
         self.clock = SimulatedClock()
         self.machines: dict[str, Machine] = {}
@@ -62,6 +65,7 @@ class Simulation:
         self.on_connect: list[Callable[[Wire], None]] = []
         """Called with each new wire, before anything can happen on it."""
         self.digest = Digest(self.clock)
+        self._digesting = digest
         self._offload = Offload(checksum=checksum_offload)
         self._macs = 0
         self._bridged: dict[str, str] = {}
@@ -136,7 +140,8 @@ class Simulation:
         self.wires[name] = wire
         for connected in self.on_connect:
             connected(wire)
-        wire.observe(*(self.digest.observe(channel.name) for channel in wire.channels))
+        if self._digesting:
+            wire.observe(*(self.digest.observe(channel.name) for channel in wire.channels))
         for end, given in zip(wire.ends, own, strict=True):
             if end.node in self.switches:
                 self.switches[end.node].add_port(end)

@@ -228,6 +228,20 @@ def test_closing_cancels_the_applications_and_empties_the_clock() -> None:
     assert simulation.digest.hexdigest() == digest
 
 
+def test_without_a_digest_the_same_happens_and_nobody_looks() -> None:
+    times = []
+    for digest in (True, False):
+        with Simulation(seed=1, digest=digest) as each:
+            client, server = pair(each, Impairments.parse_text("delay=10ms, loss=10%"))
+            empty = each.digest.hexdigest()
+            each.spawn(server, echo(server))
+            each.spawn(client, ask(client, "10.0.0.2"))
+            each.run()
+            times.append(each.clock.now())
+            assert (each.digest.hexdigest() != empty) is digest
+    assert times[0] == times[1]
+
+
 # --- building
 
 
