@@ -256,7 +256,7 @@ class Impairments(Model):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        whole = handler.resolve_ref_schema(handler(schema))
+        whole = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(schema, handler))
         keys = whole["properties"]
         fault = handler.resolve_ref_schema(keys["faults"]["items"])["properties"]
         for key in ("delay", "duplicate", "corrupt"):

@@ -5,19 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from links.impairments.model import Documented
 from scenarios.applications.flow import Flow
 from stack.host import Host
 
 
-class Traffic(BaseModel, ABC):
+class Traffic(Documented, ABC):
     """The parameters of one kind of traffic, and the two applications that make it.
 
     Both record what happens in ``flow``. The network's doings never raise out of them: they are results.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     default_port: ClassVar[int]
     """The port that people would expect; 0 if there are none in this kind of traffic."""
