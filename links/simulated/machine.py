@@ -148,6 +148,11 @@ class Machine:
         """The spawned tasks that have not ended."""
         return tuple(self._tasks)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there are any."""
+        return bool(self._tasks)
+
     def _task_done(self, task: Task[Any]) -> None:
         del self._tasks[task]
         error = None if task.cancelled() else task.exception()

@@ -214,7 +214,7 @@ class Simulation:
             yield start + (until - start) * step // steps
 
     def _task_ended(self) -> None:
-        if self._until_done and not any(machine.tasks for machine in self.machines.values()):
+        if self._until_done and not any(machine.busy for machine in self.machines.values()):
             self.clock.stop()
 
     def _fail(self, error: BaseException) -> None:
