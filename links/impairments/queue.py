@@ -47,7 +47,11 @@ class FrameQueue:
     def push(self, frame: Frame, size: int) -> None:
         """At the tail; ``size`` is its length."""
         self._frames.append((frame, self._clock.now(), size))
-        self._grown(len(self._frames), self._size + size)
+        self._size += size
+        if len(self._frames) > self.peak_packets:
+            self.peak_packets = len(self._frames)
+        if self._size > self.peak_bytes:
+            self.peak_bytes = self._size
 
     def pop(self) -> tuple[Frame, int]:
         """From the head, and how long it has waited (ns)."""
@@ -59,12 +63,18 @@ class FrameQueue:
 
     def promise(self, size: int, now: int, until: int, max_packets: int, max_bytes: int) -> bool:
         """Count a frame that comes now and waits ``until`` then, unless that would make the queue too long."""
-        promised = self._waiting(now)
+        promised = self._promised
+        if promised and promised[0][0] <= now:
+            self._waiting(now)
         length, total = len(promised) + 1, self._size + size
         if length > max_packets or total > max_bytes:
             return False
         promised.append((until, now, size))
-        self._grown(length, total)
+        self._size = total
+        if length > self.peak_packets:
+            self.peak_packets = length
+        if total > self.peak_bytes:
+            self.peak_bytes = total
         return True
 
     def keep(self, frames: Iterable[Frame]) -> None:
@@ -88,13 +98,6 @@ class FrameQueue:
         now = self._clock.now()
         waiting = sum((now - came) * size for came, size in self._inside(now))
         return (self._byte_time + waiting) / max(1, now - self._start)
-
-    def _grown(self, length: int, size: int) -> None:
-        self._size = size
-        if length > self.peak_packets:
-            self.peak_packets = length
-        if size > self.peak_bytes:
-            self.peak_bytes = size
 
     def _left(self, frame: Frame, came: int, size: int) -> tuple[Frame, int]:
         waited = self._clock.now() - came

@@ -88,14 +88,14 @@ class AsyncSocket:
         socket = self.socket
         if flags & _AT_ONCE:
             return socket.recv(limit, flags)
-        while not socket.readable:  # spares an exception
+        while not socket.readable:
             await _wait(self._readers)
+        if flags & MSG_PEEK and isinstance(socket, StreamSocket):
+            return await _retry(partial(_peek, socket, limit, flags), self._readers)
+        data = socket.recv(limit, flags)
         if not isinstance(socket, StreamSocket):
-            return await _retry(lambda: socket.recv(limit, flags), self._readers)
+            return data
         target = socket.receive_target(limit, flags)
-        if flags & MSG_PEEK:
-            return await _retry(lambda: _peek(socket, limit, target, flags), self._readers)
-        data = await _retry(lambda: socket.recv(limit, flags), self._readers)
         while data and len(data) < target:
             more = await _retry(partial(_continue, socket, limit - len(data)), self._readers)
             if not more:
@@ -225,10 +225,10 @@ class AsyncSocket:
         return self.socket.info()
 
 
-def _peek(socket: StreamSocket, limit: int, target: int, flags: int) -> bytes:
+def _peek(socket: StreamSocket, limit: int, flags: int) -> bytes:
     """What can be read, once there is enough of it, or there will not be more."""
     data = socket.recv(limit, flags)
-    if 0 < len(data) < target and not socket.interrupted:
+    if 0 < len(data) < socket.receive_target(limit, flags) and not socket.interrupted:
         raise os_error(errno.EAGAIN)
     return data
 
