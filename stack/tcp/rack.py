@@ -53,7 +53,7 @@ class Rack:
 
         ``echo_age`` is the time since the timestamp was sent that the peer echoes, whose grain is a millisecond.
         """
-        overtaken = 0
+        newest = overtaken = 0
         for segment in (
             sorted(delivery.segments, key=_end_of) if len(delivery.segments) > 1 else delivery.segments
         ):
@@ -63,8 +63,11 @@ class Rack:
             ):
                 # The ACK is for an earlier transmission.
                 continue
-            if segment.ordinal > self._latest:
-                self._latest, self._rtt = segment.ordinal, age
+            if segment.ordinal > newest:
+                # Also if something that was sent later has arrived before: then that was fast, and this is the rule.
+                newest, self._rtt = segment.ordinal, age
+                if newest > self._latest:
+                    self._latest = newest
             if segment.end > self._fack:
                 self._fack = segment.end
             elif segment.transmissions == 1 and not overtaken:

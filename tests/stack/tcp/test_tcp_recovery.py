@@ -395,6 +395,20 @@ def test_an_overtaken_ack_without_news_changes_nothing() -> None:
     assert connection.info() == replace(before, tcpi_segs_in=before.tcpi_segs_in + 1)
 
 
+@pytest.mark.shows("RFC 8985 6.2-1")
+def test_the_round_trip_of_a_segment_that_overtook_holds_until_the_next_delivery() -> None:
+    """RFC 8985 6.2, step 2: RACK.rtt is that of the latest delivery, not that of the latest transmission."""
+    script = Script()
+    connection = _fly(script)
+    sent_at = script.clock.now() - 20 * MILLISECOND
+    _ack(script, 1, (1 + 9 * MSS, 1 + 10 * MSS))
+    least = connection.sender.rtt.minimum
+    assert connection.sender.rack.deadline == sent_at + 20 * MILLISECOND + least // 4
+    script.after(2 * MILLISECOND)
+    _ack(script, 1 + MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    assert connection.sender.rack.deadline == sent_at + 22 * MILLISECOND + least // 4
+
+
 # -- the retransmission timer during recovery ------------------------------------------------------------
 
 
