@@ -10,8 +10,21 @@ from links.impairments.channel import Channel
 from links.impairments.dissect import packet_offset
 from links.impairments.spec import Impairments
 from stack.clock import Clock
-from stack.link import Frame, Link
+from stack.link import Frame, Link, Medium
 from stack.wire.segmentation import segments
+
+
+def one_by_one(send: Callable[[Frame], None], medium: Medium) -> Callable[[Frame], None]:
+    """What hands frames to ``send``, super-segments as the packets that they stand for."""
+
+    def cut(frame: Frame) -> None:
+        if not frame.segment_size:
+            send(frame)
+            return
+        for segment in segments(frame, packet_offset(frame.head, medium)):
+            send(segment)
+
+    return cut
 
 
 class ImpairedLink(Link):
@@ -35,7 +48,7 @@ class ImpairedLink(Link):
         """What is transmitted."""
         self.ingress = Channel(clock, streams[1], ingress, self._arrive, medium=link.medium, name="ingress")
         """What is received."""
-        link.attach(self._come_in)
+        link.attach(one_by_one(self.ingress.send, link.medium))
 
     def transmit(self, frame: Frame) -> None:
         """Into the egress channel."""
@@ -50,13 +63,6 @@ class ImpairedLink(Link):
         self.egress.close()
         self.ingress.close()
         self._link.close()
-
-    def _come_in(self, frame: Frame) -> None:
-        if not frame.segment_size:
-            self.ingress.send(frame)
-            return
-        for segment in segments(frame, packet_offset(frame.head, self.medium)):
-            self.ingress.send(segment)
 
     def _arrive(self, frame: Frame) -> None:
         if self._receive is not None:

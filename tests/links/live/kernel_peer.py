@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,10 +19,10 @@ from links.impairments.spec import Impairments
 from links.live.clock import AsyncioClock
 from links.live.tap import TapLink
 from links.pcapng import PcapngWriter
+from links.relay import Relay
 from stack.clock import SECOND
 from stack.config import HostConfig, TcpConfig
 from stack.host import Host
-from stack.sockets.asynchronous import AsyncSocket
 from stack.tcp.info import OPTION_SACK, OPTION_TIMESTAMPS, OPTION_WSCALE
 from tests.links.live.namespaces import Namespace
 
@@ -29,7 +30,7 @@ CONGESTION_CONTROLS = ("cubic", "reno", "bbr")
 PATIENCE = 60
 """Seconds for one transfer; far more than it needs."""
 PORT = 5001
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
 OPTION_ECN, OPTION_ECN_SEEN = 8, 16
 """Of ``tcpi_options`` (linux/tcp.h)."""
 _TCP_INFO_OPTIONS = 5  # offset of tcpi_options in struct tcp_info
@@ -81,11 +82,6 @@ class Transfer:
     elapsed: int
     """From the start of the connection to the end of the stream (ns)."""
 
-    @property
-    def goodput(self) -> float:
-        """Bit/s."""
-        return self.size * 8 * SECOND / self.elapsed
-
 
 class KernelPeer:
     """A kernel at ``kernel``, a host of ours at ``ours``."""
@@ -126,7 +122,7 @@ class KernelPeer:
 
     async def upload(self, data: bytes) -> Transfer:
         """From ours, which connects, to the kernel."""
-        listener = self.kernel_socket()
+        listener = self._kernel_socket()
         listener.bind((self.kernel, PORT))
         listener.listen()
 
@@ -137,79 +133,140 @@ class KernelPeer:
                 ours.shutdown(socket.SHUT_WR)
                 assert await ours.recv(1) == b""
 
-        async def receive() -> str:
-            accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
-            with accepted:
-                accepted.setblocking(False)
-                return await self._drain(accepted)
-
-        return await self._timed(data, send(), receive())
+        return await timed(data, send(), kernel_receives(listener, self.negotiated))
 
     async def download(self, data: bytes) -> Transfer:
         """From the kernel, which connects, to ours."""
-        loop = asyncio.get_running_loop()
         listener = self.host.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.bind((self.ours, PORT))
         listener.listen()
 
-        async def send() -> None:
-            with self.kernel_socket() as kernel:
-                await loop.sock_connect(kernel, (self.ours, PORT))
-                self._note_options(kernel)
-                await loop.sock_sendall(kernel, data)
-                kernel.shutdown(socket.SHUT_WR)
-                assert await loop.sock_recv(kernel, 1) == b""
-
         async def receive() -> str:
             with listener:
                 accepted, _ = await listener.accept()
+            digest = hashlib.sha256()
             with accepted:
-                return await _drain_ours(accepted)
+                while received := await accepted.recv(CHUNK):
+                    digest.update(received)
+            return digest.hexdigest()
 
-        return await self._timed(data, send(), receive())
+        sending = kernel_sends(self._kernel_socket(), self.ours, data, self.negotiated)
+        return await timed(data, sending, receive())
 
-    def kernel_socket(self) -> socket.socket:
-        """A TCP socket of the kernel's, with the congestion control of the settings."""
-        with self.namespace.entered():
-            made = socket.socket()
-        made.setblocking(False)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self.settings.congestion.encode())
+    def _kernel_socket(self) -> socket.socket:
+        made = kernel_socket(self.namespace, self.settings)
         self._sockets.append(made)
         return made
 
-    def _note_options(self, kernel: socket.socket) -> None:
-        self.negotiated.append(kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[_TCP_INFO_OPTIONS])
 
-    async def _drain(self, accepted: socket.socket) -> str:
-        loop, digest = asyncio.get_running_loop(), hashlib.sha256()
-        self._note_options(accepted)
-        while received := await loop.sock_recv(accepted, _CHUNK):
+class KernelPair:
+    """The yardstick: two kernels with the same bad wire between their TAPs."""
+
+    def __init__(self, number: int, settings: Settings, impairments: Impairments, seed: object) -> None:
+        self.settings = settings
+        self.addresses = f"10.0.{number}.1", f"10.0.{number}.2"
+        self.namespaces = Namespace(), Namespace()
+        taps = []
+        for namespace, address in zip(self.namespaces, self.addresses, strict=True):
+            settings.apply(namespace)
+            with namespace.entered():
+                taps.append(TapLink("tap0"))
+            namespace.ip(f"addr add {address}/24 dev tap0", "link set tap0 up")
+        self.wire = Relay(*taps, AsyncioClock(), Random(f"{seed}/impairments"), impairments)
+
+    def close(self) -> None:
+        self.wire.close()
+        for namespace in self.namespaces:
+            namespace.close()
+
+    async def transfer(self, data: bytes) -> Transfer:
+        """From the first, which connects, to the second."""
+        sender, receiver = self.namespaces
+        with (
+            kernel_socket(receiver, self.settings) as listener,
+            kernel_socket(sender, self.settings) as source,
+        ):
+            listener.bind((self.addresses[1], PORT))
+            listener.listen()
+            sending = kernel_sends(source, self.addresses[1], data, [])
+            return await timed(data, sending, kernel_receives(listener, []))
+
+
+async def goodputs(
+    settings: Settings, impairments: Impairments, flows: int, size: int
+) -> tuple[list[Transfer], list[Transfer]]:
+    """So many flows from ours to a kernel, and as many from kernel to kernel, side by side; all must arrive whole."""
+    data = Random(1).randbytes(size)
+    async with AsyncExitStack() as down:
+        peers = await down.enter_async_context(kernel_peers([settings] * flows, impairments))
+        pairs = []
+        for number in range(1, flows + 1):
+            pairs.append(KernelPair(number, settings, impairments, number))
+            down.callback(pairs[-1].close)
+        transfers = await asyncio.gather(
+            *(peer.upload(data) for peer in peers), *(pair.transfer(data) for pair in pairs)
+        )
+    assert all(transfer.intact for transfer in transfers)
+    return transfers[:flows], transfers[flows:]
+
+
+def mean_goodput(transfers: list[Transfer]) -> float:
+    """Bit/s: all bytes by the time that all took, so that no lucky flow weighs more than others."""
+    return sum(each.size for each in transfers) * 8 * SECOND / sum(each.elapsed for each in transfers)
+
+
+def kernel_socket(namespace: Namespace, settings: Settings) -> socket.socket:
+    """A TCP socket of the kernel's, with the congestion control of the settings."""
+    with namespace.entered():
+        made = socket.socket()
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, settings.congestion.encode())
+    return made
+
+
+async def kernel_sends(source: socket.socket, address: str, data: bytes, negotiated: list[int]) -> None:
+    """Connect, send all, and wait for the peer's end."""
+    loop = asyncio.get_running_loop()
+    with source:
+        await loop.sock_connect(source, (address, PORT))
+        negotiated.append(_options(source))
+        await loop.sock_sendall(source, data)
+        source.shutdown(socket.SHUT_WR)
+        assert await loop.sock_recv(source, 1) == b""
+
+
+async def kernel_receives(listener: socket.socket, negotiated: list[int]) -> str:
+    """The digest of all that comes by the first connection."""
+    loop, digest = asyncio.get_running_loop(), hashlib.sha256()
+    accepted, _ = await loop.sock_accept(listener)
+    with accepted:
+        accepted.setblocking(False)
+        negotiated.append(_options(accepted))
+        while received := await loop.sock_recv(accepted, CHUNK):
             digest.update(received)
-        return digest.hexdigest()
-
-    async def _timed(
-        self, data: bytes, sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, str]
-    ) -> Transfer:
-        start = self.clock.now()
-        ended = 0
-
-        async def receive() -> str:
-            nonlocal ended
-            digest = await receiving
-            ended = self.clock.now()
-            return digest
-
-        async with asyncio.timeout(PATIENCE):
-            _, digest = await asyncio.gather(sending, receive())
-        return Transfer(len(data), digest == hashlib.sha256(data).hexdigest(), ended - start)
-
-
-async def _drain_ours(accepted: AsyncSocket) -> str:
-    digest = hashlib.sha256()
-    while received := await accepted.recv(_CHUNK):
-        digest.update(received)
     return digest.hexdigest()
+
+
+async def timed(
+    data: bytes, sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, str]
+) -> Transfer:
+    """Both at once, the connection's opening included."""
+    start = ended = time.monotonic_ns()
+
+    async def receive() -> str:
+        nonlocal ended
+        digest = await receiving
+        ended = time.monotonic_ns()
+        return digest
+
+    async with asyncio.timeout(PATIENCE):
+        _, digest = await asyncio.gather(sending, receive())
+    return Transfer(len(data), digest == hashlib.sha256(data).hexdigest(), ended - start)
+
+
+def _options(kernel: socket.socket) -> int:
+    return kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[_TCP_INFO_OPTIONS]
 
 
 @asynccontextmanager
