@@ -57,7 +57,7 @@ def run_scenario(
             end = scenario.model.duration
             report = None if progress is None else lambda now: progress(now, end)
             simulation.run(until=end, progress=report)
-            return judge(world, _measure(world, seed))
+            return judge(world, measure(world, seed))
 
 
 def verify(scenario: LoadedScenario) -> None:
@@ -65,7 +65,8 @@ def verify(scenario: LoadedScenario) -> None:
     World(scenario, scenario.model.seed).simulation.close()
 
 
-def _measure(world: World, seed: int) -> Result:
+def measure(world: World, seed: int) -> Result:
+    """What the run has come to until now; nothing is judged yet."""
     scenario, simulation = world.scenario, world.simulation
     return Result(
         scenario=scenario.name,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stack.clock import MILLISECOND, SECOND
-from stack.tcp.sequence import widen
 from stack.tcp.state import State
 from stack.wire.ipv4 import Ipv4Header
-from stack.wire.tcp import TcpHeader, TcpOptions
+from stack.wire.tcp import TcpHeader
+from tests.stack.tcp.invariants import check_sack_blocks
 from tests.stack.tcp.pair import Line, Pair, Stream
 
 LINES = st.builds(
@@ -42,18 +41,7 @@ def _watch_sack_blocks(pair: Pair) -> None:
     """SACK blocks are disjoint and above the ACK (RFC 2018 4)."""
 
     def watch(packet: bytes) -> None:
-        ip = Ipv4Header.parse(packet)
-        header = TcpHeader.parse(packet, ip.header_length)
-        edges = []
-        for left, right in TcpOptions.parse(header.options).sack:
-            edges.append((widen(left - header.acknowledgment, 0), widen(right - header.acknowledgment, 0)))
-            assert edges[-1][0] < edges[-1][1]
-        # The first may be a D-SACK (RFC 2883 4): below the ACK, or within the second.
-        if edges and (edges[0][1] <= 0 or (len(edges) > 1 and edges[1][0] <= edges[0][0] < edges[1][1])):
-            del edges[0]
-        assert all(left > 0 for left, _ in edges)
-        edges.sort()
-        assert all(a[1] < b[0] for a, b in pairwise(edges))
+        check_sack_blocks(TcpHeader.parse(packet, Ipv4Header.parse(packet).header_length))
 
     for link in pair.links:
         link.watch = watch
