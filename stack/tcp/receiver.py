@@ -153,11 +153,15 @@ class Receiver:
     def sack_blocks(self, most: int) -> list[tuple[int, int]]:
         """What a SACK option reports: a D-SACK first, then what is out of order (RFC 2018 4, RFC 2883 4)."""
         duplicate, self.duplicate = self.duplicate, None
-        if duplicate is None:
-            return self.out_of_order.blocks(most)
-        around = self.out_of_order.ranges.around(duplicate[0])
-        others = [block for block in self.out_of_order.blocks(most) if block != around]
-        return [duplicate, *([around] if around else []), *others][:most]
+        blocks = self.out_of_order.blocks(most)
+        if duplicate is not None:
+            around = self.out_of_order.ranges.around(duplicate[0])
+            others = [block for block in blocks if block != around]
+            blocks = [duplicate, *([around] if around else []), *others][:most]
+        if self.fin_at is not None:
+            # The FIN has arrived with the data before it; without it, the last segment would count as lost.
+            blocks = [(start, end + 1) if end == self.fin_at else (start, end) for start, end in blocks]
+        return blocks
 
     def _measure(self, segment: Segment, now: int) -> None:
         """The round trip as a receiver sees it, for the tuning of the window."""

@@ -293,7 +293,10 @@ class Scoreboard:
         return None
 
     def split(self, limit: int) -> None:
-        """The path takes only ``limit`` bytes of payload now: cut what is larger, and count it as lost."""
+        """The path takes only ``limit`` bytes of payload now: cut what is larger, and count it as lost.
+
+        But for pieces that have been SACKed while the whole has not, as data have whose FIN is missing.
+        """
         self.mss = limit
         index = self._head
         while index < len(self.segments):
@@ -305,7 +308,11 @@ class Scoreboard:
                 pieces += 1
             if pieces > 1 and not segment.sacked:
                 for piece in self.segments[index - pieces + 1 : index + 1]:
-                    self.lose(piece)
+                    covered = self.sacked.around(piece.start)
+                    if covered is not None and covered[1] >= piece.end:
+                        self._sack(piece)
+                    else:
+                        self.lose(piece)
             index += 1
 
     def front(self, segment: SentSegment, limit: int) -> SentSegment:

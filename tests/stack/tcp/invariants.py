@@ -30,7 +30,7 @@ def check_scoreboard(connection: Connection) -> None:
     board = sender.board
     if connection.state is State.CLOSED or not len(board):
         return
-    segments = board._segments[board._head :]
+    segments = board.segments[board._head :]
     assert segments[0].start == sender.snd_una, "the queue does not begin at SND.UNA"
     assert segments[-1].end == sender.snd_nxt, "the queue does not end at SND.NXT"
     assert all(a.end == b.start for a, b in pairwise(segments)), "a gap in the queue"
@@ -59,6 +59,5 @@ def check_against_peer(connection: Connection, peer: Connection) -> None:
     shift = receiver.irs - connection.sender.iss
     for start, end in connection.sender.board.sacked:
         held = receiver.out_of_order.ranges.around(start + shift)
-        assert end + shift <= receiver.rcv_nxt or (held is not None and end + shift <= held[1]), (
-            "SACKed, and not there"
-        )
+        there = receiver.rcv_nxt if held is None else held[1]
+        assert end + shift <= there + (there == receiver.fin_at), "SACKed, and not there"

@@ -182,3 +182,19 @@ def test_splitting_keeps_the_fin_at_the_end_and_loses_all_parts() -> None:
     assert [bool(part.flags & FIN) for part in parts] == [False, False, True]
     assert board.next_lost() is parts[0]
     assert board.lost_bytes == 3001
+
+
+def test_splitting_does_not_lose_the_part_that_was_sacked_before_the_whole() -> None:
+    board = Scoreboard(4000)
+    board.append(SentSegment(0, 3000, bytes(3000), ACK, 0))
+    board.append(SentSegment(3000, 6001, bytes(3000), ACK | FIN, 0))
+    board.select_acknowledge(((3000, 6000),), 0, 6001, Delivery())
+    assert board.sacked_bytes == 0
+    board.split(1500)
+    assert [(part.start, part.sacked, part.lost) for part in board.segments] == [
+        (0, False, True),
+        (1500, False, True),
+        (3000, True, False),
+        (4500, False, True),
+    ]
+    assert board.in_flight == 0

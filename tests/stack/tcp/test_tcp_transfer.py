@@ -211,6 +211,21 @@ def test_out_of_order_data_are_acknowledged_at_once_and_sacked() -> None:
     assert connection.available == 4000
 
 
+@pytest.mark.shows("RFC 2018 4-1")
+def test_a_fin_behind_a_hole_is_sacked_with_the_data_before_it() -> None:
+    """It takes a sequence number, and without it the sender would send its last segment again."""
+    script = Script()
+    script.accept()
+    script.send("F.", 1001, 1, b"x" * 500)
+    (ack,) = script.sent()
+    assert ack.sack == [(1001, 1502)]
+    script.send(".", 501, 1, b"x" * 500)
+    (ack,) = script.sent()
+    assert ack.sack == [(501, 1502)]
+    script.send(".", 1, 1, b"x" * 500)
+    script.expect((".", 1, 0, 1502))
+
+
 def test_no_sack_blocks_without_sack_permitted() -> None:
     script = Script()
     script.accept(sack=False)
