@@ -30,8 +30,9 @@ _KEPT = 0x3F
 class SynCookies:
     """Makes initial sequence numbers that carry the time and the peer's MSS, and recognises them.
 
-    cookie = F(4-tuple) + IRS + count << 24 + (G(4-tuple, count) + index of the MSS) mod 2**24, where count is the age
-    of the clock in minutes, and F and G are keyed hashes.
+    cookie = F(4-tuple) + IRS + count << 24 + (G(4-tuple, IRS, count) + index of the MSS) mod 2**24, where count is the
+    age of the clock in minutes, and F and G are keyed hashes. Unlike Linux's, G depends on IRS: a segment that has
+    overtaken the first by an octet or two would pass with another index, and what it overtook be taken for old.
     """
 
     __slots__ = ("_secret",)
@@ -44,7 +45,7 @@ class SynCookies:
         sizes = _SIZES[len(key[0])]
         index = max([at for at, size in enumerate(sizes) if size <= mss], default=0)
         count = now // _PERIOD
-        data = (self._hash(key, count) + index) & _DATA
+        data = (self._hash(key, irs, count) + index) & _DATA
         return (self._hash(key) + irs + (count << _COUNT_SHIFT) + data) & MASK
 
     def check(self, key: tuple[bytes, int, bytes, int], irs: int, cookie: int, now: int) -> int | None:
@@ -54,15 +55,14 @@ class SynCookies:
         age = (count - (rest >> _COUNT_SHIFT)) & _COUNT
         if age >= _PERIODS:
             return None
-        index = (rest - self._hash(key, count - age)) & _DATA
+        index = (rest - self._hash(key, irs, count - age)) & _DATA
         sizes = _SIZES[len(key[0])]
         return sizes[index] if index < len(sizes) else None
 
-    def _hash(self, key: tuple[bytes, int, bytes, int], count: int | None = None) -> int:
+    def _hash(self, key: tuple[bytes, int, bytes, int], *more: int) -> int:
         local, local_port, remote, remote_port = key
         text = local + local_port.to_bytes(2) + remote + remote_port.to_bytes(2)
-        if count is not None:
-            text += count.to_bytes(8)
+        text += b"".join(number.to_bytes(8) for number in more)
         return int.from_bytes(blake2b(text, key=self._secret, digest_size=4).digest())
 
 

@@ -113,6 +113,17 @@ def test_a_forged_acknowledgment_is_reset_and_counted() -> None:
     assert script.listener.accept() is None
 
 
+@pytest.mark.parametrize("behind", range(1, 5))
+def test_what_overtook_the_first_octets_does_not_make_them_old(behind: int) -> None:
+    """Nobody remembers where the peer began, so a connection that began later would acknowledge what it never had."""
+    script = flooded()
+    script.send("S", 0, 0, mss=536)
+    script.learn_iss()
+    script.send("F.", 1 + behind, 1)
+    assert [segment.flags for segment in script.sent()] == ["R"]
+    assert script.listener.accept() is None
+
+
 @pytest.mark.shows("RFC 4987 3.6")
 def test_a_cookie_is_not_believed_for_ever() -> None:
     script = flooded()
