@@ -362,6 +362,49 @@ class TcpConfig(Section):
     slow_start_after_idle: bool = knob(
         True, "Restart from the initial window after an idle RTO (RFC 5681 4.1)."
     )
+    option_order: str = knob(
+        "linux", "How a SYN's options are ordered and padded: as Linux or as FreeBSD does it.",
+        choices=("linux", "freebsd"),
+    )  # fmt: skip
+    exact_window: bool = knob(
+        False,
+        "Offer all that is free in the receive buffer, which is whole segments, at every ACK (FreeBSD tcp_output); "
+        "otherwise the right edge moves by a segment at least (RFC 9293 3.8.6.2.2).",
+    )
+    delay_one_segment: bool = knob(
+        False,
+        "At most one segment waits for its ACK, however small (FreeBSD); otherwise a full one's octets (Linux).",
+    )
+    rto_floor: str = knob(
+        "variance",
+        "What min_rto is the least value of: of what is added to SRTT (Linux) or of the RTO (RFC 6298 2.4).",
+        choices=("variance", "sum"),
+    )
+    rto_slop: int = knob(
+        0, "Added to every RTO once it is measured or backed off (FreeBSD rexmit_slop).",
+        unit="ns", low=0, high=10 * SECOND,
+    )  # fmt: skip
+    syn_linear_timeouts: int = knob(
+        0, "So many more SYNs, sent before the timeout doubles for the first time (Linux tcp_syn_linear_timeouts).",
+        unit="retransmissions", low=0, high=255,
+    )  # fmt: skip
+    persist_min: int = knob(
+        0, "Shortest time between two window probes; 0: the RTO (FreeBSD persmin).", unit="ns", low=0, high=MINUTE
+    )
+    persist_max: int = knob(
+        0, "Longest time between two window probes; 0: max_rto (FreeBSD persmax).", unit="ns", low=0, high=HOUR
+    )
+    probe_with_data: bool = knob(
+        False,
+        "A window probe carries the next octet (RFC 9293 3.8.6.1, FreeBSD); otherwise nothing, from before SND.UNA "
+        "(Linux).",
+    )
+    reset_unread: bool = knob(
+        True, "A close with data unread is a RST (RFC 2525 2.17); otherwise a FIN like any other (FreeBSD)."
+    )
+    answer_unsent_ack: bool = knob(
+        True, "An ACK of what was never sent is answered (RFC 9293 3.10.7.4); Linux drops it in silence."
+    )
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)

@@ -12,7 +12,7 @@ from stack.link import Buffer
 from stack.sockets.address import SocketAddress, needs_zone
 from stack.sockets.poll import WRITABLE
 from stack.sockets.readiness import Readiness
-from stack.sockets.socket import MSG_MORE, MSG_OOB, MSG_PEEK, Received
+from stack.sockets.socket import MSG_EOR, MSG_MORE, MSG_OOB, MSG_PEEK, Received
 from stack.tcp.state import State
 from stack.tcp.urgent import Urgent
 
@@ -125,7 +125,12 @@ class Conversation:
         if low_water < connection.config.send_buffer:
             taken = self._send_above_low_water(low_water, data, flags)
         else:
-            taken = connection.send(data, more=bool(flags & MSG_MORE), urgent=bool(flags & MSG_OOB))
+            taken = connection.send(
+                data,
+                more=bool(flags & MSG_MORE),
+                urgent=bool(flags & MSG_OOB),
+                ends_record=bool(flags & MSG_EOR),
+            )
         if taken < len(data):
             readiness.lacks_space()
             if taken == 0:
@@ -149,7 +154,8 @@ class Conversation:
             piece = rest[:_PIECE]
             last = len(piece) == len(rest)
             more, urgent = not last or bool(flags & MSG_MORE), last and bool(flags & MSG_OOB)
-            taken = connection.send(piece, more=more, urgent=urgent)
+            ends_record = last and bool(flags & MSG_EOR)
+            taken = connection.send(piece, more=more, urgent=urgent, ends_record=ends_record)
             rest = rest[taken:]
             if taken < len(piece):
                 break

@@ -36,6 +36,7 @@ MSG_CTRUNC: Final = int(bsd.MSG_CTRUNC)
 MSG_DONTWAIT: Final = int(bsd.MSG_DONTWAIT)
 MSG_WAITALL: Final = int(bsd.MSG_WAITALL)
 MSG_MORE: Final = int(bsd.MSG_MORE)
+MSG_EOR: Final = int(bsd.MSG_EOR)
 MSG_ERRQUEUE: Final = int(bsd.MSG_ERRQUEUE)
 MSG_FASTOPEN: Final = 0x20000000
 """Plain integers: the arithmetic of the ``socket`` module's enumeration costs more than a whole ``recv``."""

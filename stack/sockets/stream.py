@@ -285,7 +285,8 @@ class StreamSocket(Socket):
     def send(self, data: Buffer, flags: int = 0) -> int:
         """SEND (RFC 9293 3.9.1.2): queue what fits of ``data``; returns how many bytes that is.
 
-        MSG_MORE: more follows, so a partial segment waits for it. MSG_OOB: the last byte is urgent. Raises
+        MSG_MORE: more follows, so a partial segment waits for it. MSG_OOB: the last byte is urgent. MSG_EOR: no
+        segment holds the last byte and what is sent later. Raises
         BlockingIOError (EAGAIN) if nothing fits or the connection is not open yet; OSError: the error that ended
         the connection (ECONNRESET, ETIMEDOUT ...), once; then, after ``shutdown`` and without a connection, EPIPE.
         """

@@ -105,7 +105,9 @@ def _receive_buffer(socket: StreamSocket) -> int:
 def _set_receive_buffer(socket: StreamSocket, value: Value) -> None:
     """Who sets the size does not want it tuned (Linux SOCK_RCVBUF_LOCK)."""
     window = max(receive_buffer(value) // 2, _LEAST_WINDOW)
-    socket.configure(receive_buffer=window, moderate_receive_buffer=False)
+    # Nor does it need a scale for more, but that FreeBSD takes from kern.ipc.maxsockbuf.
+    largest = socket.config.receive_buffer_max if socket.config.exact_window else window
+    socket.configure(receive_buffer=window, receive_buffer_max=largest, moderate_receive_buffer=False)
 
 
 def _set_low_water(socket: StreamSocket, value: Value) -> None:

@@ -252,9 +252,10 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
             return False
         _complete_passive_open(connection, segment, now)
         return True
-    if ack > sender.snd_nxt:
+    if ack > sender.snd_nxt and not sender.takes_probe(ack):
         connection.drop("tcp.ack_of_unsent")
-        connection.challenge()
+        if connection.config.answer_unsent_ack or connection.state is not State.ESTABLISHED:
+            connection.challenge()
         return False
     if ack < sender.snd_una:
         if ack < sender.snd_una - sender.max_window:

@@ -342,11 +342,13 @@ class Connection:
                 outcome = "tcp.fast_open_active" if taken else "tcp.fast_open_active_failed"
                 self.tcp.host.counters[outcome] += 1
 
-    def send(self, data: Buffer, *, more: bool = False, urgent: bool = False) -> int:
+    def send(
+        self, data: Buffer, *, more: bool = False, urgent: bool = False, ends_record: bool = False
+    ) -> int:
         """Queue data; returns how many octets were taken, 0 if the buffer is full or our half is closed.
 
         ``more``: the user will send more at once, so a partial segment waits for it, or for the next ACK. ``urgent``:
-        the last octet is urgent data.
+        the last octet is urgent data. ``ends_record``: what follows does not go into the same segment (MSG_EOR).
         """
         sender = self.sender
         taken = 0 if sender.closing else sender.write(data)
@@ -354,6 +356,8 @@ class Connection:
             return 0
         if urgent:
             self.snd_up = sender.snd_nxt + sender.unsent
+        if ends_record and taken == len(data):
+            sender.end_record()
         if self.synchronized:
             self.more = more and taken == len(data)
             self.output()
@@ -391,8 +395,7 @@ class Connection:
         if data and not self.receiver.finished and self.state is not State.CLOSED:
             receiver = self.receiver
             receiver.window.read(len(data), self.clock.now())
-            update = receiver.window.should_update(receiver.rcv_nxt, receiver.queue.length)
-            if update and self.state is not State.SYN_RECEIVED:
+            if self.state is not State.SYN_RECEIVED and receiver.acknowledges_reading():
                 self.send_ack()
         return data
 
@@ -449,7 +452,7 @@ class Connection:
         self.notify = nobody
         if self.state is State.SYN_SENT:
             self.forget()
-        elif self.receiver.queue.length and self.state is not State.TIME_WAIT:
+        elif self.receiver.queue.length and self.state is not State.TIME_WAIT and self.config.reset_unread:
             self.abort()
         elif self.state is State.FIN_WAIT_2:
             if self.config.fin_wait_2:
@@ -523,6 +526,8 @@ class Connection:
             self.ecn.syn_arrives(segment.flags, segment.codepoint)
         if options.mss:
             self._peer_mss = options.mss
+        if self.config.exact_window:
+            self.receiver.window.hold_whole_segments(max(min(self._peer_mss, self.offered_mss), 1))
         self.sack = self.sack and options.sack_permitted
         if self.timestamps is not None and segment.timestamp is not None:
             self.timestamps.remember(segment.timestamp, self.clock.now())
@@ -616,7 +621,7 @@ class Connection:
     def retry_limit(self) -> int:
         """R2 (RFC 9293 3.8.3): retransmissions before the connection is given up."""
         if self.state is State.SYN_SENT:
-            return self.config.syn_retries
+            return self.config.syn_retries + self.config.syn_linear_timeouts
         if self.state is State.SYN_RECEIVED:
             deferred = self.listener.defer_accept if self.listener is not None and self._shook_hands else 0
             return max(self.config.synack_retries, deferred)
@@ -750,6 +755,8 @@ class Connection:
             flags |= ecn.in_syn_ack(timeouts) if flags & ACK else ecn.in_syn(timeouts)
         else:
             window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
+            if flags & RST and self.config.exact_window:
+                window = 0
             if (
                 timestamps is None
                 or receiver.out_of_order.starts
@@ -948,12 +955,14 @@ class Connection:
             options.timestamp_echo = self.timestamps.recent & MASK
         if self.window_scaling:
             options.window_scale = window_shift(self.config.receive_buffer_max)
-        raw = options.build()
+        build = options.build if self.config.option_order == "linux" else options.build_as_freebsd
+        raw = build()
         if fast_open is not None:
             option = build_options(fast_open.build())
             signature = 0 if self.authentication is None else self.authentication.option_length
             if len(raw) + len(option) + signature <= MAX_OPTIONS_LENGTH:
-                return raw + option
+                options.unknown = tuple(fast_open.build())
+                return build()
         return raw
 
     def _sack_option(self, payload: int) -> bytes:

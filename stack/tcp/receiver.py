@@ -10,8 +10,8 @@ from stack.tcp.buffers import ByteQueue
 from stack.tcp.reassembly import Reassembly
 from stack.tcp.segment import Segment
 from stack.tcp.urgent import Urgent, UrgentPointer
-from stack.tcp.window import ReceiveWindow
-from stack.wire.tcp import URG
+from stack.tcp.window import ExactWindow, ReceiveWindow
+from stack.wire.tcp import PSH, URG
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
@@ -29,6 +29,7 @@ class Receiver:
         "_connection",
         "_delayed_ack",
         "_last_echo",
+        "_pushed",
         "_quick_acks",
         "_shut",
         "ack_due",
@@ -60,7 +61,7 @@ class Receiver:
         self.queue = ByteQueue()
         """In order, not yet read by the application."""
         self.out_of_order = Reassembly(config.out_of_order_segments)
-        self.window = ReceiveWindow(config)
+        self.window = ExactWindow(config) if config.exact_window else ReceiveWindow(config)
         self.duplicate: tuple[int, int] | None = None
         """Octets that came twice and have not been reported yet."""
         self.fin_at: int | None = None
@@ -80,6 +81,8 @@ class Receiver:
         self.data_arrived_at: int | None = None
         """When there were last any that could be answered (ns)."""
         self.urgent = UrgentPointer()
+        self._pushed = 0
+        """Segments that end what the peer had to say, unacknowledged: none, one, or more (Linux ICSK_ACK_PUSHED, 2)."""
         self.largest_segment = 0
         self._last_echo = -1
         self._shut = False
@@ -97,9 +100,13 @@ class Receiver:
         sequence, payload = segment.sequence, segment.payload
         end = sequence + segment.length
         self.segments_received += 1
-        if segment.length > self.largest_segment:
+        if segment.length >= self.largest_segment:
             # What a link has joined is still several segments to be acknowledged.
             self.largest_segment = min(segment.length, self._connection.offered_mss)
+            if segment.flags & PSH and not self._pushed:
+                self._pushed = 1
+        elif self._pushed < 2:
+            self._pushed += 1
         if self._connection.timestamps is None or segment.timestamp_echo != self._last_echo:
             self._measure(segment, now)
         self.data_arrived_at = now
@@ -216,11 +223,16 @@ class Receiver:
         """RFC 9293 3.8.6.3, RFC 5681 4.2: at least every second full segment, and none too late."""
         if self.ack_due:
             return
+        config = self._connection.config
         quickly = self._quick_acks > 0 and not self.interactive
-        if quickly or self.rcv_nxt - self.last_ack_sent > self.largest_segment:
+        if config.delay_one_segment:
+            enough = self._delayed_ack.deadline is not None
+        else:
+            enough = self.rcv_nxt - self.last_ack_sent > self.largest_segment
+        if quickly or enough:
             self.ack_due = True
         elif self._delayed_ack.deadline is None:
-            self._delayed_ack.set(now + self._connection.config.delayed_ack)
+            self._delayed_ack.set(now + config.delayed_ack)
 
     def acknowledged(self) -> None:
         """A segment with an ACK for RCV.NXT has left."""
@@ -228,6 +240,7 @@ class Receiver:
             self._quick_acks -= 1
         self.last_ack_sent = self.rcv_nxt
         self.ack_due = False
+        self._pushed = 0
         if self._delayed_ack.deadline is not None:
             self._delayed_ack.stop()
 
@@ -235,6 +248,19 @@ class Receiver:
     def ack_pending(self) -> bool:
         """An ACK is owed, now or later."""
         return self.ack_due or self._delayed_ack.deadline is not None
+
+    def acknowledges_reading(self) -> bool:
+        """The application has read: does the peer hear of it at once? As Linux's tcp_cleanup_rbuf() decides.
+
+        It does if its ACK waits although more than a segment came, or although everything that it wanted to say was
+        read and no data of ours are about to answer it; and if the window has grown by enough.
+        """
+        if self._delayed_ack.deadline is not None and not self._connection.config.exact_window:
+            if self.rcv_nxt - self.last_ack_sent > self.largest_segment:
+                return True
+            if not self.queue.length and self._pushed > self.interactive:
+                return True
+        return self.window.should_update(self.rcv_nxt, self.queue.length)
 
     def acknowledge_handshake(self) -> None:
         """The SYN/ACK has come: our ACK, which completes the handshake, may wait for data that it can go with."""

@@ -16,7 +16,8 @@ class RttEstimator:
     """Smoothed round-trip time and RTO, in ns.
 
     RFC 6298 2 with Linux's two refinements. The floor (``min_rto``) is under the variance and not under the sum:
-    RTO = SRTT + max(floor, 4 * RTTVAR), so that a path with a steady RTT above the floor has a margin as well.
+    RTO = SRTT + max(floor, 4 * RTTVAR), so that a path with a steady RTT above the floor has a margin as well; with
+    ``rto_floor`` "sum" it is under both.
     And since every ACK gives a sample, the variance may only decay once per round trip (RFC 7323 appendix G names the
     problem): it follows the largest deviation of the last one.
     """
@@ -24,7 +25,9 @@ class RttEstimator:
     __slots__ = (
         "_config",
         "_deviation",
+        "_floor",
         "_kept",
+        "_least",
         "_minimum_at",
         "_peak",
         "_round_end",
@@ -40,6 +43,8 @@ class RttEstimator:
 
     def __init__(self, config: TcpConfig) -> None:
         self._config = config
+        by_variance = config.rto_floor == "variance"
+        self._floor, self._least = (config.min_rto, 0) if by_variance else (0, config.min_rto)
         self.initial = config.initial_rto
         """The RTO before the first sample (ns)."""
         self.srtt = 0
@@ -64,8 +69,11 @@ class RttEstimator:
     def rto(self) -> int:
         """The retransmission timeout, backed off."""
         config = self._config
-        base = self.srtt + self.variance if self.srtt else self.initial
-        return min(base << min(self.backoff, 40), config.max_rto)
+        if self.srtt:
+            base, slop = max(self.srtt + self.variance, self._least), config.rto_slop
+        else:
+            base, slop = self.initial, config.rto_slop if self.backoff else 0
+        return min((base << min(self.backoff, 40)) + slop, config.max_rto)
 
     def sample(self, rtt: int, snd_una: int, snd_nxt: int, now: int) -> None:
         """One measurement, of a segment that was sent once or whose echo tells which transmission.
@@ -75,7 +83,7 @@ class RttEstimator:
         rtt = max(rtt, 1)
         self.backoff = 0
         self.samples += 1
-        floor = self._config.min_rto
+        floor = self._floor
         self.latest = rtt
         if not self.minimum or rtt <= self.minimum or now - self._minimum_at > _MINIMUM_AGE:
             self.minimum, self._minimum_at = rtt, now

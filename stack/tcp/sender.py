@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from stack.clock import MILLISECOND, SECOND, Alarm
@@ -46,6 +47,8 @@ class Sender:
         "_probe",
         "_probe_at",
         "_probe_is_stale",
+        "_probed_with_data",
+        "_record_ends",
         "_rto_at",
         "_short_of_space",
         "_small_end",
@@ -116,6 +119,10 @@ class Sender:
         """Unanswered window probes."""
         self._persists = 0
         """Expiries of the persist timer since something could be sent."""
+        self._probed_with_data = False
+        """A window probe has carried the next octet, which counts as sent if the peer takes it."""
+        self._record_ends: deque[int] | None = None
+        """Where a segment must end, in the data that were not sent yet (MSG_EOR); None: nowhere."""
         self._blocked_since = 0
         self.fin_sent = False
         self.bytes_acked = 0
@@ -185,6 +192,12 @@ class Sender:
             data = memoryview(data)[:taken]
         self._unsent.append(data if isinstance(data, bytes) else bytes(data))
         return taken
+
+    def end_record(self) -> None:
+        """What is written from now on is never in one segment with what was written before."""
+        if self._record_ends is None:
+            self._record_ends = deque()
+        self._record_ends.append(self.snd_nxt + self._unsent.length)
 
     def close(self) -> None:
         """Queue the FIN behind the data."""
@@ -621,8 +634,14 @@ class Sender:
         if not unsent:
             return 0 if self.closing and self._fin_is_due and window > 0 else -1
         mss = self.mss
+        ends = self._record_ends is not None
+        if ends:
+            rest = self._rest_of_record()
+            if 0 < rest <= min(mss, window):
+                return rest
+            unsent = rest or unsent
         if unsent >= mss <= window:
-            if self.mtu_probing.active:
+            if self.mtu_probing.active and not ends:
                 return self.mtu_probing.next_size(window)
             if self.largest > mss:
                 length = min(unsent, window, max(min(room, self._burst()), mss))
@@ -652,11 +671,28 @@ class Sender:
             return False
         return connection.config.nodelay or self._small_end <= self.snd_una
 
+    def _rest_of_record(self) -> int:
+        """Unsent octets up to the next end of a record, which there must have been; 0 if there is none."""
+        ends = self._record_ends
+        while ends and ends[0] <= self.snd_nxt:
+            ends.popleft()
+        if not ends:
+            self._record_ends = None
+            return 0
+        return ends[0] - self.snd_nxt
+
     def _send_new(self, length: int, now: int) -> None:
+        ends_record = False
+        if self._record_ends is not None:
+            rest = self._rest_of_record()
+            ends_record = 0 < rest <= length
+            length = rest if ends_record else length
         payload = self._unsent.take(length)
         start = self.snd_nxt
         end = start + length
         flags = ACK
+        if ends_record:
+            flags |= PSH
         if not self._unsent.length:
             if length and not self._connection.more:
                 flags |= PSH
@@ -807,7 +843,8 @@ class Sender:
     def _start_persist_timer(self, now: int) -> None:
         """The first probe after an RTO, then doubling (RFC 9293 3.8.6.1)."""
         config = self._connection.config
-        deadline = now + min(self.rtt.rto << min(self._persists, 40), config.max_rto)
+        wait = max(self.rtt.rto << min(self._persists, 40), config.persist_min)
+        deadline = now + min(wait, config.persist_max or config.max_rto)
         if config.user_timeout:
             deadline = min(deadline, max(self._blocked_since + config.user_timeout, now + MILLISECOND))
         self.alarm.set(deadline)
@@ -865,7 +902,8 @@ class Sender:
             self.mtu_probing.timed_out(self.retries)
             self.recovery.timeout(self.snd_una, self.snd_nxt, now, again=self.retries > 1)
             self._probe.reset()
-        self.rtt.backoff += 1
+        if connection.state is not State.SYN_SENT or self.retries > connection.config.syn_linear_timeouts:
+            self.rtt.backoff += 1
         if not connection.deferring:
             self._retransmit(self.board.front(self.board.first, self.mss), now)
         self._restart_timers(now)
@@ -875,8 +913,8 @@ class Sender:
         """Something waits and nothing is out: the window is shut, or too small to be worth a segment.
 
         A small window is used after all (the override timeout of RFC 9293 3.8.6.2.1); a shut one is probed, for ever
-        as long as the peer answers (3.8.6.1) and there is a user to wait for it. The probe is an octet that was
-        acknowledged before, as in Linux.
+        as long as the peer answers (3.8.6.1) and there is a user to wait for it. The probe comes from before SND.UNA,
+        as in Linux, or carries the next octet.
         """
         connection = self._connection
         now = connection.clock.now()
@@ -893,8 +931,24 @@ class Sender:
         ):
             connection.timed_out()
             return
-        connection.send_probe()
+        if connection.config.probe_with_data and self._unsent.length:
+            self._probed_with_data = True
+            connection.refresh_path()
+            push = PSH if self._unsent.length == 1 else 0
+            connection.transmit(self.snd_nxt, ACK | push, self._unsent.peek(1))
+        else:
+            connection.send_probe()
         self._start_persist_timer(now)
+
+    def takes_probe(self, ack: int) -> bool:
+        """An ACK of more than was sent: the octet of a window probe was taken, and so it was sent."""
+        if not self._probed_with_data or ack != self.snd_nxt + 1:
+            return False
+        self._probed_with_data = False
+        self._unsent.take(1)
+        self.snd_una = self.snd_nxt = ack
+        self.bytes_acked += 1
+        return True
 
     def cancel(self) -> None:
         """The connection is gone: leave nothing at the clock."""

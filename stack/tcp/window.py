@@ -147,3 +147,35 @@ class ReceiveWindow:
             self._copied_round = copied
         self._copied = 0
         self._round_began = now
+
+
+class ExactWindow(ReceiveWindow):
+    """All that is free in a buffer of whole segments is offered at every ACK: FreeBSD's tcp_output()."""
+
+    __slots__ = ()
+
+    def hold_whole_segments(self, size: int) -> None:
+        """The buffer becomes a multiple of the segment size that was agreed on (FreeBSD tcp_mss())."""
+        self.mss = size
+        self.limit = -(-self.limit // size) * size
+
+    def _free(self, unread: int) -> int:
+        return min(max(self.limit - unread, 0), _MAX_FIELD << self.shift)
+
+    def offer(self, rcv_nxt: int, unread: int) -> int:
+        """The right edge to advertise now: as far as the window field can express it, nothing for a silly window."""
+        free = self._free(unread)
+        if free < self.limit // 4 and free < self.mss:
+            free = 0
+        free = -(-free >> self.shift) << self.shift
+        return max(rcv_nxt + free, self.right_edge)
+
+    def should_update(self, rcv_nxt: int, unread: int) -> bool:
+        """The application has read: worth a segment is half the buffer, or two segments if that is much of it."""
+        current, free = max(self.right_edge - rcv_nxt, 0), self._free(unread)
+        gain, limit, mss = free - current, self.limit, self.mss
+        if gain <= 0 or current >> self.shift >= free >> self.shift:
+            return False
+        if gain >= 2 * mss and (gain >= limit // 4 or free <= limit // 8 or limit <= 8 * mss):
+            return True
+        return 2 * gain >= limit

@@ -244,7 +244,24 @@ class TcpOptions:
             parts.append(bytes((NO_OPERATION, WINDOW_SCALE, 3, self.window_scale)))
         if self.sack:
             parts.append(sack_option(self.sack))
-        raw = pad(b"".join(parts) + build_options(self.unknown))
+        return self._padded(b"".join(parts))
+
+    def build_as_freebsd(self) -> bytes:
+        """As :meth:`build`, in the order and alignment of FreeBSD's tcp_addoptions; without SACK blocks."""
+        raw = bytearray()
+        if self.mss is not None:
+            raw += bytes((MAX_SEGMENT_SIZE, 4)) + self.mss.to_bytes(2)
+        if self.window_scale is not None:
+            raw += bytes((NO_OPERATION,)) * (~len(raw) % 2) + bytes((WINDOW_SCALE, 3, self.window_scale))
+        if self.sack_permitted:
+            raw += bytes((NO_OPERATION,)) * (len(raw) % 2) + _SACK_PERMITTED
+        if self.timestamp is not None:
+            raw += bytes((NO_OPERATION,)) * ((2 - len(raw)) % 4)
+            raw += timestamp_option(self.timestamp, self.timestamp_echo)[2:]
+        return self._padded(bytes(raw))
+
+    def _padded(self, raw: bytes) -> bytes:
+        raw = pad(raw + build_options(self.unknown))
         if len(raw) > MAX_OPTIONS_LENGTH:
             raise ValueError(f"{len(raw)} bytes of TCP options")
         return raw
