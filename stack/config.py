@@ -389,10 +389,18 @@ class TcpConfig(Section):
         unit="retransmissions", low=0, high=255,
     )  # fmt: skip
     persist_min: int = knob(
-        0, "Shortest time between two window probes; 0: the RTO (FreeBSD persmin).", unit="ns", low=0, high=MINUTE
+        0,
+        "Shortest time between two window probes; 0: the RTO (FreeBSD persmin).",
+        unit="ns",
+        low=0,
+        high=MINUTE,
     )
     persist_max: int = knob(
-        0, "Longest time between two window probes; 0: max_rto (FreeBSD persmax).", unit="ns", low=0, high=HOUR
+        0,
+        "Longest time between two window probes; 0: max_rto (FreeBSD persmax).",
+        unit="ns",
+        low=0,
+        high=HOUR,
     )
     probe_with_data: bool = knob(
         False,

@@ -6,7 +6,8 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.conformance.plugin"]
+# The second also comes by its entry point, if the package is installed.
+pytest_plugins = ["tests.conformance.plugin", "scenarios.pytest_plugin"]
 
 # The same examples in every run, so that a failure here is a failure everywhere; HYPOTHESIS_PROFILE=search looks
 # for new ones.

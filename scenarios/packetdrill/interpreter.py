@@ -65,7 +65,7 @@ class Interpreter:
         self._inbound = Inbound(self._process)
         self._shell = Shell(self._process, self._pause)
         self._code = Code()
-        self._matcher = Matcher(settings, lax=lax)
+        self._matcher = Matcher(settings, lax=lax, joined=profile.joined)
         self._history: deque[tuple[LivePacket, Flow | None]] = deque(maxlen=_REMEMBERED)
 
     def _attach(self, capture: PcapngWriter | None) -> None:

@@ -38,10 +38,15 @@ class Difference:
 class Matcher:
     """Compares packets that leave with what a script says."""
 
-    def __init__(self, settings: Settings, *, lax: bool) -> None:
-        """``lax``: the order and padding of TCP options do not matter."""
+    def __init__(self, settings: Settings, *, lax: bool, joined: bool) -> None:
+        """``lax``: the order and padding of TCP options do not matter.
+
+        ``joined``: the scripts are of a stack that leaves segmentation to the link and sets PSH on whatever that is to
+        cut (Linux since 5.4), so the PSH of what the script writes as one packet and left as several says nothing.
+        """
         self._settings = settings
         self._lax = lax
+        self._joined = joined
 
     def protocol(self, packet: Packet) -> int:
         """What the IP header of an expected packet says it carries."""
@@ -102,6 +107,8 @@ class Matcher:
         length = len(live.payload)
         partial = begun + length < segment.length and length > 0 and not self._settings.strict_segments
         ignored = PSH | FIN if partial else 0
+        if self._joined and begun and segment.flags & PSH:
+            ignored |= PSH
         check("flags", flag_letters(segment.flags & ~ignored), flag_letters(header.flags & ~ignored))
         syn = bool(header.flags & SYN)
         sequence = header.sequence

@@ -24,7 +24,7 @@ _IP_OPEN: Final = re.compile(r"[\[(](?=\s*(?:ect|ce\b|noecn|tos\b|ttl\b|flowlabe
 _IP_WORD: Final = re.compile(r"[a-z0-9]+")
 _IP_CLOSE: Final = re.compile(r"[\])]")
 _PORTS: Final = re.compile(r"(\d+)\s*>\s*(\d+)")
-_FLAGS: Final = re.compile(r"(-|[FSRPUEWA.]+)([0-7]?)(?=\s)")
+_FLAGS: Final = re.compile(r"(?=[-FSRPUEWA.0-7]+\s)(-|[FSRPUEWA.]*)([0-7]?)(\.?)(?=\s)")
 _SEQUENCE: Final = re.compile(r"(\d+)(!?)\s*:\s*(\d+)!?\s*\(\s*(\d+)\s*\)")
 _ACKNOWLEDGMENT: Final = re.compile(r"ack(!?)\s")
 _WINDOW: Final = re.compile(r"win\b")
@@ -147,9 +147,9 @@ class _PacketParser:
     def _tcp(self) -> TcpSegment:
         scanner = self.scanner
         ports = self._ports()
-        letters, ace = scanner.need(_FLAGS, "TCP flags").groups()
+        letters, ace, last = scanner.need(_FLAGS, "TCP flags").groups()
         flags = 0
-        for letter in letters:
+        for letter in letters + last:
             flags |= _LETTERS[letter]
         if ace:
             flags |= sum(bit for value, bit in _ACE if int(ace) & value)

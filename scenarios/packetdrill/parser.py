@@ -42,6 +42,7 @@ _RANGE: Final = re.compile(r"~[ \t]*\+?[ \t]*(\d+\.\d*|\.\d+|\d+)")
 _END: Final = re.compile(r"\.\.\.[ \t]*\+?(\d+\.\d*|\.\d+|\d+)")
 _FUNCTION: Final = re.compile(r"[a-z_][a-z0-9_]*(?=\s*\()")
 _ELLIPSIS: Final = re.compile(r"\.\.\.")
+_CAST: Final = re.compile(r"\(\s*[a-z_]\w*\s*\*\s*\)")
 _NUMBER: Final = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|\d+)")
 _WORD: Final = re.compile(r"[A-Za-z_][\w]*")
 _STRING: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -206,6 +207,7 @@ class _Parser:
             return Listing(self._sequence("]"))
         if scanner.take_text("{"):
             return self._structure()
+        scanner.take(_CAST)
         number = scanner.take(_NUMBER)
         if number:
             return Integer(int(number.group(), 0) if "x" in number.group().lower() else int(number.group()))

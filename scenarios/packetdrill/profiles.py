@@ -1,82 +1,43 @@
-"""How a stack must be for the scripts that were written for it: data, and nothing else.
-
-A profile is a set of knobs of :class:`~stack.config.TcpConfig`, so any host can be told to be like it.
-"""
+"""The dialects of scripts, each written for one kind of stack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stack.clock import MILLISECOND, SECOND
-from stack.config import KIB, HostConfig, TcpConfig
+from scenarios import profiles
+from scenarios.profiles import apply_profile
+from stack.config import HostConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One kind of stack."""
+    """One kind of stack, and how scripts for it are written."""
 
     name: str
+    """Also of its knobs, in :mod:`scenarios.profiles`."""
     defines: frozenset[str]
     """What ``#ifdef`` finds defined."""
-    knobs: Mapping[str, Any]
-    """Knobs of :class:`~stack.config.TcpConfig` that differ from the defaults."""
-    sysctls: str
-    """Which names of settings the scripts use: ``linux`` or ``freebsd``."""
+    mtu_v6: int = 1520
+    """Of the link over IPv6, in bytes: Google's runner wants the MSS to be that of IPv4, nplab's does not."""
+    joined: bool = False
+    """Segmentation offload: what leaves at once leaves as one packet, whose PSH says nothing of the data."""
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """The knobs of :class:`~stack.config.TcpConfig` that differ from the defaults."""
+        return profiles.PROFILES[self.name]
 
     def host_config(self) -> HostConfig:
         """The configuration of a host that is like this."""
-        return replace(HostConfig(), tcp=TcpConfig(**self.knobs))
+        return apply_profile(self.name, HostConfig())
 
 
-LINUX: Final = Profile(
-    "linux",
-    frozenset({"linux", "Linux"}),
-    {
-        "receive_buffer": 540_000 // 2,
-        "receive_buffer_max": 15 * 1024 * KIB,
-        "syn_retries": 5,
-        "slow_start_after_idle": False,
-        "ecn": "off",
-        "abe": False,
-        "mtu_probing": "off",
-        "fast_open": "both",
-        "fast_open_listeners": True,
-        "fast_open_key": "a1a1a1a1b2b2b2b2c3c3c3c3d4d4d4d4",
-    },
-    "linux",
-)
-"""As ``defaults.sh`` of Google's suite and of the kernel's selftests leaves it (tcp_rmem 4096 540000 15728640)."""
-
-FREEBSD: Final = Profile(
-    "freebsd",
-    frozenset({"FreeBSD"}),
-    {
-        "receive_buffer": 65_536,
-        "receive_buffer_max": 2 * 1024 * KIB,
-        "quick_acks": 0,
-        "min_rto": 230 * MILLISECOND,
-        "initial_rto": SECOND,
-        "max_rto": 64 * SECOND,
-        "retries": 12,
-        "syn_retries": 3,
-        "synack_retries": 3,
-        "abe": False,
-        "mtu_probing": "off",
-    },
-    "freebsd",
-)
-"""As a FreeBSD of today: a window of 65535, a scale of 6, delayed ACKs of 40 ms from the first segment on."""
-
-RFC: Final = Profile(
-    "rfc",
-    frozenset({"STANDARD"}),
-    {"quick_acks": 0, "min_rto": SECOND, "receive_buffer": 65_535},
-    "linux",
-)
-"""By the letter: RFC 6298's minimum RTO of a second, every second segment acknowledged from the start."""
+LINUX: Final = Profile("linux", frozenset({"linux", "Linux"}), joined=True)
+FREEBSD: Final = Profile("freebsd", frozenset({"FreeBSD"}), mtu_v6=1500)
+RFC: Final = Profile("rfc", frozenset({"STANDARD"}))
 
 PROFILES: Final[Mapping[str, Profile]] = {profile.name: profile for profile in (LINUX, FREEBSD, RFC)}
 

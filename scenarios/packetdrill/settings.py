@@ -23,24 +23,25 @@ class Family(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    mtu: int
     local: str
     remote: str
     symbols: Mapping[str, str]
 
 
+_MTU: Final = 1500
+"""Of the link over IPv4, in bytes."""
 _V4_SYMBOLS: Final = {"TFO_COOKIE": "3021b9d889017eeb", "TFO_COOKIE_ZERO": "b7c12350a90dc8f5"}
 _WORLDS: Final = {
     Family.IPV4: _World(
-        1500, "192.168.0.1", "192.0.2.1",
+        "192.168.0.1", "192.0.2.1",
         {**_V4_SYMBOLS, "CMSG_LEVEL_IP": "SOL_IP", "CMSG_TYPE_RECVERR": "IP_RECVERR"},
     ),
     Family.IPV4_MAPPED: _World(
-        1500, "192.168.0.1", "192.0.2.1",
+        "192.168.0.1", "192.0.2.1",
         {**_V4_SYMBOLS, "CMSG_LEVEL_IP": "SOL_IPV6", "CMSG_TYPE_RECVERR": "IPV6_RECVERR"},
     ),
     Family.IPV6: _World(
-        1520, "fd3d:a0b:17d6::1", "fd3d:fa7b:d17d::1",
+        "fd3d:a0b:17d6::1", "fd3d:fa7b:d17d::1",
         {
             "TFO_COOKIE": "c1d1e9742a47a9bc", "TFO_COOKIE_ZERO": "82af1a8f9a205c34",
             "CMSG_LEVEL_IP": "SOL_IPV6", "CMSG_TYPE_RECVERR": "IPV6_RECVERR",
@@ -92,11 +93,17 @@ def fixed_family(source: Source, script: Script) -> Family | None:
     return None
 
 
-def read_settings(source: Source, script: Script, family: Family, symbols: Mapping[str, str]) -> Settings:
-    """The settings of one run. ``symbols`` win over the script's. Raises ScenarioError, UnsupportedError."""
+def read_settings(
+    source: Source, script: Script, family: Family, symbols: Mapping[str, str], mtu_v6: int
+) -> Settings:
+    """The settings of one run. ``symbols`` win over the script's, the script over ``mtu_v6``, the MTU over IPv6.
+
+    Raises ScenarioError, UnsupportedError.
+    """
     world = _WORLDS[family]
+    mtu = mtu_v6 if family is Family.IPV6 else _MTU
     settings = Settings(
-        family, world.mtu, parse_address(world.local), parse_address(world.remote), dict(world.symbols)
+        family, mtu, parse_address(world.local), parse_address(world.remote), dict(world.symbols)
     )
     for line, name, value in script.options:
         try:

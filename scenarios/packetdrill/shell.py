@@ -11,30 +11,23 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from scenarios.packetdrill.calls.process import Process
+from scenarios.packetdrill.listings import UnknownCommandError, is_listing
+from scenarios.packetdrill.listings import run as run_listing
 from scenarios.packetdrill.parser import nanoseconds
-from scenarios.packetdrill.profiles import LINUX
 from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.sysctls import changes
+from scenarios.profiles import LINUX
 from stack.config import ConfigError, TcpConfig
-from stack.tcp.state import State
 
 _SEPARATOR: Final = re.compile(r"\n|;|&&")
 _REDIRECTION: Final = re.compile(r"\s*(?:2>&1|[12]?>>?\s*/dev/null|&>\s*/dev/null)")
 _ARITHMETIC: Final = re.compile(r"\$\(\(([\d\s*+]+)\)\)")
 _TO_FILE: Final = re.compile(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)")
-_STATE: Final = re.compile(
-    r"sockstat\b[^|]*\|\s*(?:/usr/bin/)?grep\s+(?:-[cq]\s+)?[\"']?([A-Z_0-9]+)[\"']?(?:\s*\|\s*grep\s+(?:-q\s+)?[\"']?(\d+)[\"']?)?"
-)
+_IFCONFIG: Final = re.compile(r"(?:/sbin/)?ifconfig\s+tun0\s+([0-9.]+/\d+)")
 _HARMLESS: Final = frozenset(
     {"true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set"}
 )
 """What has no counterpart here, and needs none: modules, offloads, queueing disciplines."""
-_STATES: Final = {
-    "LISTEN": State.LISTEN, "SYN_SENT": State.SYN_SENT, "SYN_RCVD": State.SYN_RECEIVED,
-    "ESTABLISHED": State.ESTABLISHED, "CLOSE_WAIT": State.CLOSE_WAIT, "FIN_WAIT_1": State.FIN_WAIT_1,
-    "CLOSING": State.CLOSING, "LAST_ACK": State.LAST_ACK, "FIN_WAIT_2": State.FIN_WAIT_2,
-    "TIME_WAIT": State.TIME_WAIT, "CLOSED": State.CLOSED,
-}  # fmt: skip
 
 
 class WrongStateError(Exception):
@@ -55,9 +48,8 @@ class Shell:
             self._command(command, line)
 
     def _command(self, command: str, line: int) -> None:
-        state = _STATE.fullmatch(command)
-        if state:
-            self._check_state(state.group(1), state.group(2), line)
+        if is_listing(command):
+            self._check_listing(command, line)
             return
         to_file = _TO_FILE.fullmatch(command)
         if to_file:
@@ -75,7 +67,7 @@ class Shell:
     def _words(self, words: list[str], command: str, line: int) -> None:
         name = PurePosixPath(words[0]).name
         if name == "defaults.sh":
-            self._configure(dict(LINUX.knobs), line, command)
+            self._configure(dict(LINUX), line, command)
         elif name == "sysctl":
             for word in words[1:]:
                 if not word.startswith("-") and "=" in word:
@@ -87,6 +79,8 @@ class Shell:
                 self._set(_dotted(setting), value, line)
         elif name == "sleep" and len(words) == 2:
             self._pause(nanoseconds(words[1]))
+        elif name == "ifconfig":
+            self._change_address(command, line)
         elif name == "tcpdrop":
             self._drop()
         elif name not in _HARMLESS and words[:3] != ["ip", "tcp_metrics", "flush"]:
@@ -114,18 +108,24 @@ class Shell:
             raise UnsupportedError(line, what) from None
         host.config = replace(host.config, tcp=config)
 
-    def _check_state(self, name: str, number: str | None, line: int) -> None:
-        if name not in _STATES:
-            raise UnsupportedError(line, f"sockstat: state {name}")
-        process, state = self._process, _STATES[name]
-        found = sum(connection.state is state for connection in process.connections())
-        if state is State.LISTEN:
-            found += sum(socket.listening for socket in process.host.sockets)
-        if found == 0 if number is None else found != int(number):
-            states = ", ".join(connection.state.value for connection in process.connections()) or "none"
-            raise WrongStateError(
-                f"{number or 'some'} in {name} expected, {found} found (all states: {states})"
-            )
+    def _check_listing(self, command: str, line: int) -> None:
+        try:
+            succeeds, listing = run_listing(command, self._process.host)
+        except UnknownCommandError as unknown:
+            raise UnsupportedError(line, f"shell: {unknown}") from None
+        if not succeeds:
+            raise WrongStateError(f"`{command}` finds nothing in: {'; '.join(listing) or 'no sockets'}")
+
+    def _change_address(self, command: str, line: int) -> None:
+        """``ifconfig tun0 ADDRESS/LENGTH`` in place of the address that it had."""
+        found = _IFCONFIG.fullmatch(command)
+        if found is None:
+            raise UnsupportedError(line, f"shell: {command}")
+        host = self._process.host
+        interface = host.interfaces["tun0"]
+        for address in list(interface.addresses):
+            host.remove_address(interface, address)
+        host.add_address(interface, found.group(1))
 
     def _drop(self) -> None:
         """FreeBSD's tcpdrop, of the connection under test."""

@@ -3,8 +3,11 @@
 Every knob of :class:`~stack.config.HostConfig` can be set under its section and name, with units::
 
     stack:
+      profile: freebsd
       tcp: {congestion: reno, delayed_ack: 0ms, receive_buffer: 64KiB}
       ip: {hop_limit: 32}
+
+A profile (:mod:`scenarios.profiles`) is many of them at once; those that stand beside it go before.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field, create_model
 
 from links.units import Duration, Size, format_duration, format_size
+from scenarios.profiles import PROFILES, apply_profile
 from scenarios.schema.base import Model, mistake
 from stack.config import HostConfig, Section, knobs
 
@@ -72,12 +76,17 @@ def _section_model(section: type[Section]) -> type[SectionSettings]:
 
 
 class _StackSettings(Model):
-    """Settings of a host's stack, by section."""
+    """Settings of a host's stack: a profile, and by section."""
+
+    profile: str | None = None
 
     def apply(self, config: HostConfig) -> HostConfig:
         """``config`` with these settings in place of its own. Raises ConfigError if they do not agree."""
+        given = [name for name in type(self).model_fields if name in self.model_fields_set]
+        if self.profile is not None:
+            config = apply_profile(self.profile, config)
         sections: dict[str, SectionSettings] = {
-            name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
+            name: getattr(self, name) for name in given if name != "profile"
         }
         changed = {
             name: dataclasses.replace(getattr(config, name), **settings.given())
@@ -96,6 +105,8 @@ def _stack_model() -> type[_StackSettings]:
         name: (model, Field(default_factory=model, description=model.__doc__))
         for name, model in models.items()
     }
+    profile = Field(default=None, description="To be as another system is: the knobs of this profile.")
+    fields["profile"] = (Literal[tuple(PROFILES)] | None, profile)
     return create_model(
         "StackSettings",
         __base__=_StackSettings,

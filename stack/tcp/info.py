@@ -135,7 +135,7 @@ def tcp_info(connection: Connection) -> TcpInfo:
         tcpi_snd_mss=mss,
         tcpi_rcv_mss=receiver.largest_segment,
         tcpi_unacked=len(board) if sender.largest == mss else -(-sender.unacknowledged // mss),
-        tcpi_sacked=-(-board.sacked_bytes // mss),
+        tcpi_sacked=-(-board.sacked_bytes // mss) if connection.sack else sender.recovery.duplicate_acks,
         tcpi_lost=-(-board.lost_bytes // mss),
         tcpi_retrans=-(-board.retransmitted_bytes // mss),
         tcpi_last_data_sent=(now - sender.last_sent) // _MILLISECOND,

@@ -12,6 +12,7 @@ from scenarios.packetdrill.calls.opening import is_stream
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, WrongOutputError, wait
 from scenarios.packetdrill.packets import pattern
 from scenarios.packetdrill.symbols import ANY, CONSTANTS, Value
+from stack.errors import os_error
 from stack.sockets.address import Address
 from stack.sockets.socket import Socket
 from stack.sockets.stream import StreamSocket
@@ -69,6 +70,8 @@ def _receive(
         target = made.receive_target(size, flags)
 
     def attempt() -> int:
+        if made.readable:
+            _check_pointer(size, wanted)
         data, control, out_flags, _ = made.recvmsg(size - len(collected), CONTROL_ROOM, flags & ~_MSG_WAITALL)
         collected.extend(data)
         if message is not None:
@@ -245,10 +248,17 @@ def _refuse_flags(arguments: Arguments, flags: int) -> None:
 
 
 def _content(size: int, text: Value, start: int) -> bytes:
-    """What to send: the script's text, filled up with zeros, or else the pattern."""
+    """What to send: the script's text, filled up with zeros, or else the pattern. Raises OSError: EFAULT."""
+    _check_pointer(size, text)
     if isinstance(text, str):
         return text.encode("latin-1")[:size].ljust(size, b"\0")
     return pattern(start, size)
+
+
+def _check_pointer(size: int, buffer: Value) -> None:
+    """A number where a buffer should be points nowhere. Raises OSError: EFAULT."""
+    if size and isinstance(buffer, int):
+        raise os_error(errno.EFAULT)
 
 
 def _message(arguments: Arguments) -> Mapping[str, Value]:
@@ -266,6 +276,7 @@ def _vector(arguments: Arguments, vector: Value) -> tuple[int, Value]:
         if not isinstance(length, int):
             raise arguments.unsupported(f"an iovec of {element!r}")
         total += length
+        _check_pointer(length, base)
         if isinstance(base, str):
             text += base[:length].ljust(length, "\0")
     return total, text or ANY

@@ -40,15 +40,6 @@ def play(tmp_path: Path):
     return play
 
 
-@pytest.mark.parametrize(
-    "path", sorted(SCRIPTS.rglob("*.pkt")), ids=lambda path: path.relative_to(SCRIPTS).as_posix()
-)
-@pytest.mark.parametrize("family", list(Family), ids=lambda family: family.value)
-def test_our_scripts(path: Path, family: Family) -> None:
-    result = run_script(path, family=family)
-    assert result.outcome is Outcome.PASSED, str(result)
-
-
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +132,10 @@ def test_segments_add_up_unless_they_must_not(play) -> None:
             "poll(): revents of 4: expected POLLIN, got POLLOUT",
         ),
         ("+0 %{ assert tcpi_snd_cwnd == 11 }%", "assert tcpi_snd_cwnd == 11: tcpi_snd_cwnd = 10"),
-        ("+0 `sockstat -4 -P tcp | grep -c LISTEN | grep 2`", "wrong state: 2 in LISTEN expected, 1 found"),
+        (
+            "+0 `sockstat -4 -P tcp | grep -c LISTEN | grep 2`",
+            "wrong state: `sockstat -4 -P tcp | grep -c LISTEN | grep 2` finds nothing in: ? ? ? ? tcp4 *:8080 *:*",
+        ),
         ("0.05 close(4) = 0", "is for 0.050000, and it is 0.100000 already"),
     ],
 )
@@ -278,8 +272,6 @@ def test_pytest_collects_scripts(pytester: pytest.Pytester) -> None:
     pytester.path.joinpath("good.pkt").write_text(ACCEPTED)
     pytester.path.joinpath("bad.pkt").write_text(ACCEPTED + "+0 > R 1:1(0)\n")
     pytester.path.joinpath("odd.pkt").write_text("--ip_version=ipv4\n0 nothing() = 0\n")
-    result = pytester.runpytest_inprocess(
-        "-p", "scenarios.packetdrill.pytest_plugin", "-p", "no:cacheprovider"
-    )
-    result.assert_outcomes(passed=2, failed=2, skipped=2)
+    result = pytester.runpytest_inprocess("-p", "scenarios.pytest_plugin", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=3, failed=3, skipped=1)
     result.stdout.fnmatch_lines(["*bad.pkt:8: error: no packet left*"])
