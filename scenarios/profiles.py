@@ -35,6 +35,7 @@ FREEBSD: Final[Mapping[str, Any]] = {
     "receive_buffer_max": 2 * 1024 * KIB,
     "moderate_receive_buffer": False,
     "exact_window": True,
+    "require_timestamps": True,
     "quick_acks": 0,
     "delay_one_segment": True,
     "delayed_ack": 40 * MILLISECOND,
@@ -67,6 +68,7 @@ RFC: Final[Mapping[str, Any]] = {
     "min_rto": SECOND,
     "rto_floor": "sum",
     "receive_buffer": 65_535,
+    "require_timestamps": True,
     "probe_with_data": True,
 }
 """By the letter: RFC 6298's minimum RTO of a second, every second segment acknowledged from the start, window probes

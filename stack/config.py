@@ -210,6 +210,9 @@ class TcpConfig(Section):
     )  # fmt: skip
     window_scaling: bool = knob(True, "Offer and accept window scaling (RFC 7323 2).")
     timestamps: bool = knob(True, "Offer and accept timestamps (RFC 7323 3).")
+    require_timestamps: bool = knob(
+        False, "Once negotiated, a segment without timestamps is dropped (RFC 7323 3.2); Linux takes it."
+    )
     sack: bool = knob(True, "Offer and accept selective acknowledgments (RFC 2018).")
     send_buffer: int = knob(
         4 * MIB, "SO_SNDBUF: bytes accepted and not yet acknowledged (the last of Linux tcp_wmem).",

@@ -25,6 +25,9 @@ class Profile:
     joined: bool = False
     """Segmentation offload: what leaves at once leaves as one packet, whose PSH says nothing of the data."""
 
+    bsd: bool = False
+    """Sockets are as in BSD."""
+
     @property
     def knobs(self) -> Mapping[str, Any]:
         """The knobs of :class:`~stack.config.TcpConfig` that differ from the defaults."""
@@ -36,7 +39,7 @@ class Profile:
 
 
 LINUX: Final = Profile("linux", frozenset({"linux", "Linux"}), joined=True)
-FREEBSD: Final = Profile("freebsd", frozenset({"FreeBSD"}), mtu_v6=1500)
+FREEBSD: Final = Profile("freebsd", frozenset({"FreeBSD"}), mtu_v6=1500, bsd=True)
 RFC: Final = Profile("rfc", frozenset({"STANDARD"}))
 
 PROFILES: Final[Mapping[str, Profile]] = {profile.name: profile for profile in (LINUX, FREEBSD, RFC)}

@@ -50,7 +50,7 @@ def run_script(
         used = fixed_family(source, script) or asked
         if used is not asked:
             script = parse(source, {**family_symbols(used), **given})
-        settings = read_settings(source, script, used, given, profile.mtu_v6)
+        settings = read_settings(source, script, used, given, profile)
         capture = nullcontext() if pcap is None else create_pcapng(pcap / f"{path.stem}-{used.value}.pcapng")
         with capture as writer:
             interpreter = Interpreter(script, settings, profile, lax=lax, capture=writer)

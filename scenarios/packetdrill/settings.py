@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from scenarios.packetdrill.profiles import Profile
 from scenarios.packetdrill.source import Source, UnsupportedError
 from scenarios.packetdrill.syntax import Script
 from stack.clock import MICROSECOND, MILLISECOND
@@ -73,6 +74,8 @@ class Settings:
     tick: int = MILLISECOND
     """Of the timestamp clock, in ns; 0: timestamps are not compared."""
     strict_segments: bool = False
+    bsd: bool = False
+    """Sockets are as in BSD."""
     listen_port: int = 8080
     connect_port: int = 8080
 
@@ -94,14 +97,14 @@ def fixed_family(source: Source, script: Script) -> Family | None:
 
 
 def read_settings(
-    source: Source, script: Script, family: Family, symbols: Mapping[str, str], mtu_v6: int
+    source: Source, script: Script, family: Family, symbols: Mapping[str, str], profile: Profile
 ) -> Settings:
-    """The settings of one run. ``symbols`` win over the script's, the script over ``mtu_v6``, the MTU over IPv6.
+    """The settings of one run. ``symbols`` win over the script's, the script's over those of the profile.
 
     Raises ScenarioError, UnsupportedError.
     """
     world = _WORLDS[family]
-    mtu = mtu_v6 if family is Family.IPV6 else _MTU
+    mtu = profile.mtu_v6 if family is Family.IPV6 else _MTU
     settings = Settings(
         family, mtu, parse_address(world.local), parse_address(world.remote), dict(world.symbols)
     )
@@ -111,6 +114,7 @@ def read_settings(
         except ValueError:
             source.refuse_line(line, f"--{name}={value}: bad value")
     settings.symbols |= symbols
+    settings.bsd = profile.bsd
     return settings
 
 

@@ -18,12 +18,14 @@ from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.sysctls import changes
 from scenarios.profiles import LINUX
 from stack.config import ConfigError, TcpConfig
+from stack.sockets.stream import StreamSocket
 
 _SEPARATOR: Final = re.compile(r"\n|;|&&")
 _REDIRECTION: Final = re.compile(r"\s*(?:2>&1|[12]?>>?\s*/dev/null|&>\s*/dev/null)")
 _ARITHMETIC: Final = re.compile(r"\$\(\(([\d\s*+]+)\)\)")
 _TO_FILE: Final = re.compile(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)")
 _IFCONFIG: Final = re.compile(r"(?:/sbin/)?ifconfig\s+tun0\s+([0-9.]+/\d+)")
+_OF_NEW_SOCKETS: Final = frozenset({"receive_buffer", "receive_buffer_max", "send_buffer", "congestion"})
 _HARMLESS: Final = frozenset(
     {"true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set"}
 )
@@ -98,15 +100,26 @@ class Shell:
             raise UnsupportedError(line, f"sysctl {name}={value}") from None
 
     def _configure(self, knobs: dict[str, Any], line: int, what: str) -> None:
-        """Sockets that are made from now on are like this."""
+        """Sockets are like this from now on, but for what they were told to be, and for sizes of buffers."""
         if not knobs:
             return
         host = self._process.host
+        before = host.config.tcp
         try:
-            config: TcpConfig = replace(host.config.tcp, **knobs)
+            config: TcpConfig = replace(before, **knobs)
         except ConfigError:
             raise UnsupportedError(line, what) from None
         host.config = replace(host.config, tcp=config)
+        for socket in host.sockets:
+            if isinstance(socket, StreamSocket):
+                own = socket.config
+                changed = {
+                    name: value
+                    for name, value in knobs.items()
+                    if name not in _OF_NEW_SOCKETS and getattr(own, name) == getattr(before, name)
+                }
+                if changed:
+                    socket.configure(**changed)
 
     def _check_listing(self, command: str, line: int) -> None:
         try:

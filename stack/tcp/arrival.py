@@ -161,16 +161,15 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
     """
     receiver, flags = connection.receiver, segment.flags
     timestamps, value = connection.timestamps, segment.timestamp
-    if (
-        timestamps is not None
-        and value is not None
-        and not flags & RST
-        and timestamps.is_old(value, now)
-        and not _is_overtaken_ack(connection, segment)
-    ):
-        connection.drop("tcp.paws")
-        connection.answer_unacceptable(segment)
-        return False
+    if timestamps is not None and not flags & RST:
+        if value is None:
+            if connection.config.require_timestamps:
+                connection.drop("tcp.no_timestamp")
+                return False
+        elif timestamps.is_old(value, now) and not _is_overtaken_ack(connection, segment):
+            connection.drop("tcp.paws")
+            connection.answer_unacceptable(segment)
+            return False
     start = segment.sequence
     end = start + segment.length + (flags & FIN) + (1 if flags & SYN else 0)
     if end >= receiver.last_ack_sent and start <= max(receiver.window.right_edge, receiver.rcv_nxt):

@@ -526,8 +526,6 @@ class Connection:
             self.ecn.syn_arrives(segment.flags, segment.codepoint)
         if options.mss:
             self._peer_mss = options.mss
-        if self.config.exact_window:
-            self.receiver.window.hold_whole_segments(max(min(self._peer_mss, self.offered_mss), 1))
         self.sack = self.sack and options.sack_permitted
         if self.timestamps is not None and segment.timestamp is not None:
             self.timestamps.remember(segment.timestamp, self.clock.now())
@@ -544,6 +542,8 @@ class Connection:
         self.synchronized = True
         self.began_at = self.clock.now()
         self._mtu = self._path.mtu
+        if self.config.exact_window:
+            self.receiver.window.hold_whole_segments(max(min(self._peer_mss, self.offered_mss), 1))
         self.sender.begin(self._segment_size())
 
     def establish(self) -> None:

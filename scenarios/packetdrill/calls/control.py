@@ -7,6 +7,7 @@ import os
 from struct import Struct
 from typing import Final
 
+from scenarios.packetdrill.calls import bsd
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, WrongOutputError
 from scenarios.packetdrill.symbols import ANY, CONSTANTS, Value
 from stack.errors import os_error
@@ -26,6 +27,8 @@ def setsockopt(process: Process, arguments: Arguments) -> Steps:
     """setsockopt(fd, level, option, value, length)."""
     yield from ()
     file = process.socket(arguments)
+    if process.settings.bsd and bsd.has_no_effect(arguments.text(2), arguments[3]):
+        return 0
     level, option = _known(process, file, arguments)
     value = _encode(arguments, arguments[3])
     if (level, option) == _CONGESTION and value == b"newreno":
@@ -54,6 +57,8 @@ def getsockopt(process: Process, arguments: Arguments) -> Steps:
     else:
         expected = wanted
         found = file.socket.getsockopt(level, option)
+        if process.settings.bsd:
+            found = bsd.option_value(level, option, found)
     if wanted is not ANY and expected != found:
         raise WrongOutputError(arguments.text(2), expected, found)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from scenarios.packetdrill.calls import bsd
 from scenarios.packetdrill.calls.messages import CONTROL_ROOM, check_message
 from scenarios.packetdrill.calls.opening import is_stream
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, WrongOutputError, wait
@@ -72,7 +73,14 @@ def _receive(
     def attempt() -> int:
         if made.readable:
             _check_pointer(size, wanted)
-        data, control, out_flags, _ = made.recvmsg(size - len(collected), CONTROL_ROOM, flags & ~_MSG_WAITALL)
+        try:
+            data, control, out_flags, _ = made.recvmsg(
+                size - len(collected), CONTROL_ROOM, flags & ~_MSG_WAITALL
+            )
+        except OSError as error:
+            if process.settings.bsd and error.errno == errno.EPIPE:
+                raise os_error(bsd.error_number(errno.EPIPE)) from None
+            raise
         collected.extend(data)
         if message is not None:
             check_message(arguments, message, control, out_flags)
@@ -165,6 +173,8 @@ def _send(process: Process, arguments: Arguments, size: int, text: Value, flags:
     sent = 0
 
     def attempt() -> int:
+        if process.settings.bsd:
+            bsd.refuse_sending(file)
         taken = file.socket.send(data[sent:], flags)
         stream.extend(data[sent : sent + taken])
         process.settle(file)

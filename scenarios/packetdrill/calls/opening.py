@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket as bsd
 from typing import Final
 
+from scenarios.packetdrill.calls.bsd import refuse_connecting
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, wait
 from scenarios.packetdrill.symbols import ANY
 from stack.clock import SECOND
@@ -65,6 +66,8 @@ def connect(process: Process, arguments: Arguments) -> Steps:
         made.disconnect()
         return 0
     address = process.address(arguments[1], file, process.settings.remote, process.settings.connect_port)
+    if process.settings.bsd:
+        refuse_connecting(file)
     fresh = not (isinstance(made, StreamSocket) and made.connection is not None)
     try:
         made.connect(address)
