@@ -150,7 +150,7 @@ def _is_as_predicted(connection: Connection, segment: Segment) -> bool:
     ):
         return False
     timestamps, value = connection.timestamps, segment.timestamp
-    return timestamps is None or value is None or timestamps.ahead(value) >= 0
+    return timestamps is None or (value is not None and timestamps.ahead(value) >= 0)
 
 
 def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
