@@ -545,6 +545,7 @@ class Connection:
         if self.config.exact_window:
             self.receiver.window.hold_whole_segments(max(min(self._peer_mss, self.offered_mss), 1))
         self.sender.begin(self._segment_size())
+        self.receiver.expect_segments(min(self.offered_mss, self.sender.mss))
 
     def establish(self) -> None:
         """The handshake is complete."""

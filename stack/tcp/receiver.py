@@ -22,6 +22,12 @@ _INTERACTIVE = 40 * MILLISECOND
 """Data that follow what has arrived so soon answer it (Linux TCP_ATO_MIN)."""
 
 
+_DEFAULT_MSS = 536
+"""Linux TCP_MSS_DEFAULT."""
+_LEAST_MSS = 88
+"""Linux TCP_MIN_MSS."""
+
+
 class Receiver:
     """RCV of RFC 9293 3.3.1: what has arrived, and when to acknowledge it."""
 
@@ -92,6 +98,13 @@ class Receiver:
         self.irs = irs
         self.rcv_nxt = self.last_ack_sent = irs + 1
         self.window.begin(self.rcv_nxt)
+
+    def expect_segments(self, size: int) -> None:
+        """How long the peer's segments are is not known yet: no longer than ours, nor than any network carries.
+
+        As Linux's tcp_initialize_rcv_mss(), so that a few octets are no full segment because they came first.
+        """
+        self.largest_segment = max(min(size, _DEFAULT_MSS, self.window.first // 2), _LEAST_MSS)
 
     # -- from the network --------------------------------------------------------------------------
 
