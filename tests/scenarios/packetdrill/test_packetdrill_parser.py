@@ -99,6 +99,7 @@ def test_a_range_of_times_is_for_outbound_packets_only() -> None:
         ("PU.", PSH | URG | ACK),
         (".5", ACK | AE | ECE),
         ("P.2", PSH | ACK | CWR),
+        ("P5.", PSH | ACK | AE | ECE),
         ("-", 0),
     ],
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +279,101 @@ def test_pytest_collects_scripts(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("-p", "scenarios.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, failed=3, skipped=1)
     result.stdout.fnmatch_lines(["*bad.pkt:8: error: no packet left*"])
+
+
+def test_pytest_finds_the_plugin_by_itself() -> None:
+    project = tomllib.loads((SCRIPTS.parents[1] / "pyproject.toml").read_text())
+    ((name, target),) = project["project"]["entry-points"]["pytest11"].items()
+    assert name == target, "or naming it in pytest_plugins, too, would load it twice"
+    assert hasattr(importlib.import_module(target), "pytest_collect_file")
+
+
+def test_the_plugin_leaves_the_stack_alone_until_there_is_a_script() -> None:
+    code = (
+        "import sys, scenarios.pytest_plugin; print([m for m in sys.modules if m.split('.')[0] == 'stack'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+# --- dialects ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("profile", "outcome"), [("linux", Outcome.PASSED), ("freebsd", Outcome.FAILED)])
+def test_psh_of_what_segmentation_offload_would_have_sent_as_one(
+    play, profile: str, outcome: Outcome
+) -> None:
+    script = LISTEN + (
+        "+0 < S 0:0(0) win 32792 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n+.1 < . 1:1(0) ack 1 win 20000\n"
+        "+0 accept(3, ..., ...) = 4\n+0 write(4, ..., 20000) = 20000\n+0 > P. 1:10001(10000) ack 1\n"
+    )
+    assert play(script, profile=profile).outcome is outcome
+    alone = script.replace("> P. 1:10001(10000)", "> P. 1:1001(1000)")
+    assert play(alone, profile=profile).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(("profile", "mss"), [("linux", 1460), ("freebsd", 1440)])
+def test_the_mss_over_ipv6(play, profile: str, mss: int) -> None:
+    script = f"{LISTEN}+0 < S 0:0(0) win 32792 <mss 1000>\n+0 > S. 0:0(0) ack 1 <mss {mss}>\n"
+    assert play(script, profile=profile, family=Family.IPV6).outcome is Outcome.PASSED
+
+
+def test_a_pointer_to_nowhere(play) -> None:
+    script = ACCEPTED + (
+        "+0 write(4, NULL, 100) = -1 EFAULT (Bad address)\n"
+        "+0 send(4, (void *)-1, 100, 0) = -1 EFAULT\n"
+        "+0 write(4, NULL, 0) = 0\n"
+        "+0 < P. 1:101(100) ack 1 win 257\n* > . 1:1(0) ack 101\n"
+        "+0 read(4, NULL, 100) = -1 EFAULT\n+0 read(4, ..., 100) = 100\n"
+    )
+    result = play(script)
+    assert result.outcome is Outcome.PASSED, str(result)
+
+
+def test_a_setting_reaches_the_sockets_that_were_not_told_otherwise(play) -> None:
+    script = LISTEN.replace("+0 bind", "+0 setsockopt(3, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n+0 bind") + (
+        "+0 `sysctl -q net.ipv4.tcp_timestamps=0 net.ipv4.tcp_sack=0`\n"
+        "+0 < S 0:0(0) win 32792 <mss 1000,sackOK,TS val 1 ecr 0>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n"
+    )
+    result = play(script)
+    assert result.outcome is Outcome.PASSED, str(result)
+
+
+def test_an_interface_gets_another_address(play) -> None:
+    script = ACCEPTED + (
+        "+0 `ifconfig tun0 192.168.0.10/16`\n+0 write(4, ..., 100) = 100\n+.1 `ifconfig tun0 192.168.0.1/16`\n"
+        "+.2~+.5 > P. 1:101(100) ack 1\n"
+    )
+    result = play(script)
+    assert result.outcome is Outcome.PASSED, str(result)
+
+
+# --- what cannot be written -------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    script, other = tmp_path / "a.pkt", tmp_path / "other" / "a.pkt"
+    other.parent.mkdir()
+    for path in (script, other):
+        path.write_text(ACCEPTED)
+    taken = tmp_path / "file"
+    taken.write_text("")
+    for arguments in (
+        ["--json", str(taken / "x.json")],
+        ["--pcap", str(taken)],
+        [str(other), "--pcap", str(tmp_path / "pcap")],
+    ):
+        run = CliRunner().invoke(app, ["packetdrill", str(script), *arguments])
+        assert run.exit_code == 2, run.output
+        assert not run.output.startswith("Traceback")
+
+
+def test_captures_lie_as_their_scripts_do(tmp_path: Path) -> None:
+    for name in ("a/x.pkt", "b/x.pkt"):
+        path = tmp_path / "scripts" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(ACCEPTED)
+    arguments = ["packetdrill", str(tmp_path / "scripts"), "--pcap", str(tmp_path / "pcap")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    found = {path.relative_to(tmp_path / "pcap").as_posix() for path in (tmp_path / "pcap").rglob("*.pcapng")}
+    assert found == {"a/x-ipv4.pcapng", "b/x-ipv4.pcapng"}
