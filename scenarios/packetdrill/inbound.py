@@ -10,8 +10,9 @@ from scenarios.packetdrill.icmp import outbound_types
 from scenarios.packetdrill.matching import stream_offset
 from scenarios.packetdrill.options import encode
 from scenarios.packetdrill.packets import build_icmp, build_tcp, build_udp, pattern, quote
+from scenarios.packetdrill.signature import VALID, sign
 from scenarios.packetdrill.source import UnsupportedError
-from scenarios.packetdrill.syntax import IcmpMessage, IpFields, Packet, TcpSegment, UdpDatagram
+from scenarios.packetdrill.syntax import IcmpMessage, IpFields, Option, Packet, TcpSegment, UdpDatagram
 from stack.tcp.state import State
 from stack.wire.icmpv4 import Icmpv4Header
 from stack.wire.icmpv6 import Icmpv6Header
@@ -107,6 +108,10 @@ class Inbound:
         )
         start = stream_offset(header, (sequence - flow.remote_start) & MASK)
         payload = pattern(start, segment.length)
+        if Option("md5", text=VALID) in segment.options:
+            if self._settings.md5_secret is None:
+                raise UnsupportedError(line, "<md5 valid> without --tcp_md5_secret")
+            sign(flow.remote, flow.local, header, payload, self._settings.md5_secret)
         return build_tcp(flow.remote, flow.local, header, payload, fields)
 
     # --- others

@@ -8,9 +8,10 @@ from typing import Final, TypeAlias
 
 from scenarios.packetdrill.flow import MASK, Flow, flag_letters
 from scenarios.packetdrill.icmp import outbound_types
-from scenarios.packetdrill.options import decode, notation
+from scenarios.packetdrill.options import decode, notation, unsigned
 from scenarios.packetdrill.packets import LivePacket
 from scenarios.packetdrill.settings import Settings
+from scenarios.packetdrill.signature import INVALID, VALID, digest
 from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.syntax import Event, IcmpMessage, IpFields, Option, Packet, TcpSegment, UdpDatagram
 from stack.wire.icmp import IcmpHeader
@@ -141,8 +142,18 @@ class Matcher:
                 if other is not None and other.name == "TS" and self._close(other.numbers[0], value, flow):
                     value = other.numbers[0]
                 option = Option("TS", (value, option.numbers[1]))
+            elif option.name == "md5" and other is not None and unsigned(other):
+                option = Option("md5", text=self._judged(live, option))
             adjusted.append(option)
         check("options", notation(wanted), notation(adjusted))
+
+    def _judged(self, live: LivePacket, signature: Option) -> str:
+        assert isinstance(live.header, TcpHeader)
+        secret = self._settings.md5_secret
+        if secret is None:
+            return "of an unknown secret"
+        wanted = digest(live.source, live.destination, live.header, live.payload, secret)
+        return VALID if signature.text == wanted.hex() else INVALID
 
     def _close(self, wanted: int, got: int, flow: Flow) -> bool:
         """RFC 7323's clock may differ by as much as times may, over the time since the first."""

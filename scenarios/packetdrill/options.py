@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from scenarios.packetdrill.signature import INVALID, SIZE, VALID
 from scenarios.packetdrill.syntax import Option
 from stack.wire.tcp import MAX_OPTIONS_LENGTH
 
@@ -36,7 +37,8 @@ def _encode(option: Option) -> bytes:
     name, numbers = option.name, option.numbers
     if name in _PLAIN:
         return _PLAIN[name]
-    data = bytes.fromhex(option.text) if name in ("FO", "FOEXP", "md5", "option") else b""
+    written = name in ("FO", "FOEXP", "md5", "option") and not unsigned(option)
+    data = bytes.fromhex(option.text) if written else b""
     if name == "mss":
         return _with_length(_MSS, numbers[0].to_bytes(2))
     if name == "wscale":
@@ -50,9 +52,14 @@ def _encode(option: Option) -> bytes:
     if name == "FOEXP":
         return _with_length(_EXPERIMENT, _FAST_OPEN_MAGIC + data)
     if name == "md5":
-        return _with_length(_MD5, data)
+        return _with_length(_MD5, bytes(SIZE) if unsigned(option) else data)
     kind = 174 if option.text.startswith("e1b") else 172
     return _with_length(kind, b"".join(number.to_bytes(3) for number in numbers))
+
+
+def unsigned(option: Option) -> bool:
+    """It stands for a signature that depends on the whole segment, or for a wrong one: zeros."""
+    return option.name == "md5" and option.text in (VALID, INVALID)
 
 
 def _with_length(kind: int, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from scenarios.packetdrill.signature import INVALID, VALID
 from scenarios.packetdrill.source import Scanner, UnsupportedError
 from scenarios.packetdrill.syntax import (
     Body,
@@ -212,7 +213,8 @@ class _PacketParser:
             digits = scanner.take(_HEXADECIMAL)
             return Option(name, text=self._hexadecimal(digits.group()) if digits else "")
         if name == "md5":
-            return Option(name, text=self._hexadecimal(scanner.need(_HEXADECIMAL, "a digest").group()))
+            word = scanner.need(_HEXADECIMAL, "a digest").group()
+            return Option(name, text=word if word in (VALID, INVALID) else self._hexadecimal(word))
         if name == "ECN":
             counters: list[str] = []
             values: list[int] = []

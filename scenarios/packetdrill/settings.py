@@ -76,6 +76,8 @@ class Settings:
     strict_segments: bool = False
     bsd: bool = False
     """Sockets are as in BSD."""
+    md5_secret: bytes | None = None
+    """What ``<md5 valid>`` is signed with."""
     listen_port: int = 8080
     connect_port: int = 8080
 
@@ -130,6 +132,8 @@ def _apply(settings: Settings, line: int, name: str, value: str) -> None:
         settings.mtu = int(value)
     elif name == "strict_segments":
         settings.strict_segments = True
+    elif name == "tcp_md5_secret":
+        settings.md5_secret = value.encode()
     elif name == "bind_port":
         settings.listen_port = int(value)
     elif name == "connect_port":

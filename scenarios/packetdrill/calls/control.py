@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import socket as bsd_socket
+import sys
 from struct import Struct
 from typing import Final
 
@@ -20,6 +22,9 @@ _WHOLE: Final = 256
 _TCP_LEVEL: Final = CONSTANTS["IPPROTO_TCP"]
 _SO_LINGER: Final = CONSTANTS["SO_LINGER"]
 _CONGESTION: Final = (CONSTANTS["IPPROTO_TCP"], CONSTANTS["TCP_CONGESTION"])
+_MD5: Final = (CONSTANTS["IPPROTO_TCP"], CONSTANTS["TCP_MD5SIG"])
+_MD5SIG: Final = Struct("128sBBHi80s")
+"""``struct tcp_md5sig`` of linux/tcp.h."""
 _TCP_INFO: Final = CONSTANTS["TCP_INFO"]
 
 
@@ -30,11 +35,27 @@ def setsockopt(process: Process, arguments: Arguments) -> Steps:
     if process.settings.bsd and bsd.has_no_effect(arguments.text(2), arguments[3]):
         return 0
     level, option = _known(process, file, arguments)
-    value = _encode(arguments, arguments[3])
+    if process.settings.bsd and (level, option) == _MD5 and isinstance(arguments[3], list):
+        value: int | bytes = _md5_key(process, arguments)
+    else:
+        value = _encode(arguments, arguments[3])
     if (level, option) == _CONGESTION and value == b"newreno":
         value = b"reno"  # FreeBSD's name of it
     file.socket.setsockopt(level, option, value)
     return 0
+
+
+def _md5_key(process: Process, arguments: Arguments) -> bytes:
+    """BSD's option only switches signatures on: the secret is the script's, for whoever it is about."""
+    settings = process.settings
+    if settings.md5_secret is None:
+        raise arguments.unsupported("TCP_MD5SIG without --tcp_md5_secret")
+    secret = settings.md5_secret if arguments[3] != [0] else b""
+    if len(settings.remote) == 4:
+        address = bsd_socket.AF_INET.to_bytes(2, sys.byteorder) + bytes(2) + settings.remote
+    else:
+        address = bsd_socket.AF_INET6.to_bytes(2, sys.byteorder) + bytes(6) + settings.remote
+    return _MD5SIG.pack(address, 0, 0, len(secret), 0, secret)
 
 
 def getsockopt(process: Process, arguments: Arguments) -> Steps:

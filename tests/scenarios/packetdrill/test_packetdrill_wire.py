@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.packetdrill import Outcome, run_script
 from scenarios.packetdrill.options import decode, encode, notation
 from scenarios.packetdrill.packets import build_tcp, build_udp, dissect, pattern
+from scenarios.packetdrill.signature import sign
 from scenarios.packetdrill.syntax import IpFields, Option
+from stack.tcp.md5 import Md5
 from stack.wire.address import parse_address
 from stack.wire.tcp import ACK, TcpHeader
 
@@ -69,3 +74,26 @@ def test_the_pattern_tells_where_data_belong() -> None:
     whole = pattern(0, 5000)
     assert pattern(1234, 1000) == whole[1234:2234]
     assert pattern(1000, 1000) != pattern(2000, 1000)
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def test_signatures_are_those_of_the_stack() -> None:
+    local, remote, secret, payload = bytes((192, 168, 0, 1)), bytes((192, 0, 2, 1)), b"secret", b"octets"
+    ours = TcpHeader(
+        8080, 50001, 1, 2, ACK, 65535, options=encode([Option("md5", text="valid")] + [Option("nop")] * 2)
+    )
+    sign(local, remote, ours, payload, secret)
+    theirs = Md5((remote, 50001, local, 8080), secret)
+    assert theirs.verify(ours.build(), payload, 1) is None
+    assert theirs.verify(ours.build(), payload + b"!", 1) == "tcp.md5_wrong"
+
+
+def test_a_signature_needs_a_secret(tmp_path: Path) -> None:
+    script = tmp_path / "test.pkt"
+    script.write_text("0 < S 0:0(0) win 100 <mss 1000,nop,nop,md5 valid>\n")
+    result = run_script(script)
+    assert (result.outcome, result.message) == (Outcome.UNSUPPORTED, "<md5 valid> without --tcp_md5_secret")
+    script.write_text("--tcp_md5_secret=key\n0 < S 0:0(0) win 100 <mss 1000,nop,nop,md5 valid>\n")
+    assert run_script(script).outcome is Outcome.PASSED
