@@ -7,7 +7,7 @@ from typing import Final
 
 from stack.tcp.authentication import pseudo_header, without_checksum
 from stack.wire.options import iterate_options
-from stack.wire.tcp import MD5_SIGNATURE, MIN_HEADER_LENGTH, TcpHeader
+from stack.wire.tcp import MD5_SIGNATURE, TcpHeader
 
 VALID: Final = "valid"
 INVALID: Final = "invalid"

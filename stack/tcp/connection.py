@@ -542,8 +542,7 @@ class Connection:
         self.synchronized = True
         self.began_at = self.clock.now()
         self._mtu = self._path.mtu
-        if self.config.exact_window:
-            self.receiver.window.hold_whole_segments(max(min(self._peer_mss, self.offered_mss), 1))
+        self.receiver.window.agree_on(max(min(self._peer_mss, self.offered_mss), 1))
         self.sender.begin(self._segment_size())
         self.receiver.expect_segments(min(self.offered_mss, self.sender.mss))
 

@@ -62,6 +62,9 @@ class ReceiveWindow:
         self._told_at = -1
         self.right_edge = rcv_nxt + self.first
 
+    def agree_on(self, size: int) -> None:
+        """Both sides have said how long a segment may be; here it is ours that counts."""
+
     @property
     def first(self) -> int:
         """The window to offer in a SYN."""
@@ -154,8 +157,8 @@ class ExactWindow(ReceiveWindow):
 
     __slots__ = ()
 
-    def hold_whole_segments(self, size: int) -> None:
-        """The buffer becomes a multiple of the segment size that was agreed on (FreeBSD tcp_mss())."""
+    def agree_on(self, size: int) -> None:
+        """The buffer becomes a multiple of the segment size (FreeBSD tcp_mss())."""
         self.mss = size
         self.limit = -(-self.limit // size) * size
 
