@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -17,6 +17,7 @@ from scenarios.packetdrill.parser import nanoseconds
 from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.sysctls import changes
 from scenarios.profiles import LINUX
+from stack.clock import MILLISECOND, SECOND
 from stack.config import ConfigError, TcpConfig
 from stack.sockets.stream import StreamSocket
 
@@ -27,9 +28,23 @@ _TO_FILE: Final = re.compile(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)")
 _IFCONFIG: Final = re.compile(r"(?:/sbin/)?ifconfig\s+tun0\s+([0-9.]+/\d+)")
 _OF_NEW_SOCKETS: Final = frozenset({"receive_buffer", "receive_buffer_max", "send_buffer", "congestion"})
 _HARMLESS: Final = frozenset(
-    {"true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set"}
-)
-"""What has no counterpart here, and needs none: modules, offloads, queueing disciplines."""
+    {
+        "true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set", "dd", "rm",
+        "touch", "truncate", "setkey",
+    }
+)  # fmt: skip
+"""What has no counterpart here, and needs none: modules, offloads, queueing disciplines, files, the keys of MD5."""
+_RESTORE: Final = re.compile(r"\S*sysctl_restore_\S*\.sh")
+"""What ``set_sysctls.py`` leaves behind, to undo it."""
+_ROUTE: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+    "initcwnd": lambda value: {"initial_window": int(value)},
+    "rto_min": lambda value: {"min_rto": _duration(value)},
+    "congctl": lambda value: {"congestion": value},
+    "quickack": lambda value: {"quick_acks": 1000 if value == "1" else LINUX.get("quick_acks", 16)},
+}
+"""What of ``ip route`` is a knob here."""
+_WAY: Final = frozenset({"dev", "via", "src", "proto", "scope", "metric", "table", "initrwnd"})
+"""What says where the only route goes, or has no counterpart."""
 
 
 class WrongStateError(Exception):
@@ -57,6 +72,8 @@ class Shell:
         if to_file:
             self._set(_dotted(to_file.group(2)), to_file.group(1).strip("\"'"), line)
             return
+        if _RESTORE.fullmatch(command):
+            return
         if "|" in command or "`" in command or "$" in command:
             raise UnsupportedError(line, f"shell: {command}")
         try:
@@ -79,6 +96,8 @@ class Shell:
             for word in words[1:]:
                 setting, _, value = word.partition("=")
                 self._set(_dotted(setting), value, line)
+        elif words[:2] in (["ip", "route"], ["ip", "ro"], ["ip", "r"]) and len(words) > 3:
+            self._change_route(words[3:], command, line)
         elif name == "sleep" and len(words) == 2:
             self._pause(nanoseconds(words[1]))
         elif name == "ifconfig":
@@ -87,6 +106,18 @@ class Shell:
             self._drop()
         elif name not in _HARMLESS and words[:3] != ["ip", "tcp_metrics", "flush"]:
             raise UnsupportedError(line, f"shell: {command}")
+
+    def _change_route(self, words: list[str], command: str, line: int) -> None:
+        """``ip route change DESTINATION name value ...``: there is one route, so it is as good as a knob."""
+        pairs = list(zip(words[1::2], words[2::2], strict=False))
+        if len(words) % 2 == 0 or any(name not in _ROUTE and name not in _WAY for name, _ in pairs):
+            raise UnsupportedError(line, f"shell: {command}")
+        for name, value in pairs:
+            if name in _ROUTE:
+                try:
+                    self._configure(_ROUTE[name](value), line, command)
+                except ValueError:
+                    raise UnsupportedError(line, f"shell: {command}") from None
 
     def _set(self, name: str, value: str, line: int) -> None:
         value = " ".join(value.split())
@@ -183,6 +214,12 @@ def _product(text: str) -> int:
             value *= int(factor)
         total += value
     return total
+
+
+def _duration(text: str) -> int:
+    """``5ms`` of iproute2, in ns; a bare number is milliseconds."""
+    number = text.removesuffix("ms")
+    return int(float(number.removesuffix("s")) * (SECOND if number.endswith("s") else MILLISECOND))
 
 
 def _dotted(name: str) -> str:

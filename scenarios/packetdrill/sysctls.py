@@ -219,6 +219,10 @@ _FREEBSD: Final[Mapping[str, Setting]] = {
     "syncookies": _choice("syn_cookies", "off", "overflow"),
     **dict.fromkeys(
         (
+            "ecn.maxretries", "syncache.rst_on_sock_fail", "syncache.see_other", "ack_war_cnt", "ack_war_timewindow",
+            "functions_inherit_listen_socket_stack", "newcwv", "soreceive_stream", "msl_local", "maxunacktime",
+            "require_unique_port", "map_limit", "split_limit", "pmtud_blackhole_mss", "v6pmtud_blackhole_mss",
+            "bb.log_auto_all", "bb.log_auto_mode", "bb.log_auto_ratio", "sack.lrd", "sack.tso", "do_tcpdrain",
             "rfc3465", "abc_l_var", "rfc6675_pipe", "do_prr", "do_prr_conservative", "do_lrd", "tso",
             "hostcache.enable", "hostcache.purge", "hostcache.purgenow", "hostcache.expire", "hostcache.prune",
             "ts_offset_per_conn", "sendbuf_auto", "sendbuf_max", "sendbuf_inc", "recvbuf_inc",
@@ -245,7 +249,9 @@ _CORE: Final[Mapping[str, Setting]] = {
             "net.core.optmem_max", "net.core.default_qdisc", "net.core.netdev_max_backlog",
             "net.core.high_order_alloc_disable",
             "kern.ipc.maxsockbuf", "kern.timecounter.alloweddeviation", "net.ipv6.auto_flowlabels",
-            "net.inet.ip.process_options", "sys.module.tcp_cubic.parameters.hystart_ack_delta_us",
+            "net.inet.ip.process_options", "net.inet.icmp.icmplim", "net.inet.icmp.icmplim_output",
+            "net.inet.ip.portrange.randomized", "net.inet6.icmp6.errppslimit",
+            "kern.ipc.tls.enable", "sys.module.tcp_cubic.parameters.hystart_ack_delta_us",
             "sys.module.tcp_cubic.parameters.hystart_low_window",
         ),
         _harmless,

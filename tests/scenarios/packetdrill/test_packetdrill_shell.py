@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from scenarios.packetdrill import Outcome, run_script
 from scenarios.packetdrill.sysctls import changes
 from stack.clock import MILLISECOND, SECOND
 
@@ -39,3 +42,36 @@ def test_unknown_settings(name: str) -> None:
 def test_a_value_that_cannot_be_had() -> None:
     with pytest.raises(ValueError, match="1"):
         changes("net.ipv4.tcp_shrink_window", "1")
+
+
+SCRIPT = """0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 32792 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1460>
++.1 < . 1:1(0) ack 1 win 32792
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 10000) = 10000
++0 > . 1:3001(3000) ack 1
++.1 < . 1:1(0) ack 3001 win 32792
++0 > . 3001:9001(6000) ack 1
++0 `/tmp/sysctl_restore_${PPID}.sh`
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"),
+    [
+        ("ip route change 192.0.2.1 via 192.168.0.2 dev tun0 initcwnd 3", Outcome.PASSED),
+        ("ip ro replace default dev tun0 initcwnd 3 rto_min 10ms", Outcome.PASSED),
+        ("ip route change default dev tun0 initcwnd 4", Outcome.FAILED),
+        ("ip route change default dev tun0 initcwnd", Outcome.UNSUPPORTED),
+        ("ip route change default dev tun0 initcwnd many", Outcome.UNSUPPORTED),
+        ("ip route change default dev tun0 window 3000", Outcome.UNSUPPORTED),
+    ],
+)
+def test_a_route_has_knobs_too(tmp_path: Path, command: str, outcome: Outcome) -> None:
+    script = tmp_path / "test.pkt"
+    script.write_text(f"`{command}`\n{SCRIPT}")
+    result = run_script(script)
+    assert result.outcome is outcome, str(result)
