@@ -27,7 +27,7 @@ TABLE_LENGTH: Final = 256
 class Binding:
     """One claim on a port, from :meth:`PortTable.bind` or its sisters to :meth:`PortTable.release`."""
 
-    __slots__ = ("address", "automatic", "dual_stack", "interface", "listening", "port", "reuse")
+    __slots__ = ("address", "automatic", "dual_stack", "interface", "listening", "port", "reuse", "table")
 
     def __init__(
         self,
@@ -49,8 +49,15 @@ class Binding:
         """Not None: the address has its meaning on this interface only (link-local, RFC 4007)."""
         self.automatic = automatic
         """Chosen for one connection: other connections may use the port to get elsewhere."""
+        self.table: PortTable | None = None
+        """Where it is claimed."""
         self.listening = False
         """A TCP listener has it: not to be shared, whatever ``reuse`` says."""
+
+    def release(self) -> None:
+        """Give it back: :meth:`PortTable.release`."""
+        if self.table is not None:
+            self.table.release(self)
 
     def overlaps(self, other: Binding) -> bool:
         """Whether some packet could be meant for both."""
@@ -145,6 +152,7 @@ class PortTable:
 
     def _add(self, binding: Binding) -> Binding:
         self._bindings.setdefault(binding.port, {})[binding] = None
+        binding.table = self
         return binding
 
     def _random_port(self, binding: Binding) -> int:

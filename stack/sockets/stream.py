@@ -267,11 +267,10 @@ class StreamSocket(Socket):
         return connection
 
     def _adopt(self, connection: Connection, claim: Binding) -> Conversation:
-        release = partial(self.host.ports.tcp.release, claim)
         if connection.state is State.CLOSED:
-            release()
+            claim.release()
         else:
-            connection.released = release
+            connection.released = claim.release
         connection.notify = self._connection_changed
         connection.reported = self._error_reported
         self._conversation = conversation = Conversation(connection, self.settings)

@@ -17,11 +17,13 @@ from stack.internet.protocol import ErrorReport, Protocol
 from stack.link import Buffer
 from stack.tcp.arrival import answer, segment_arrives
 from stack.tcp.authentication import Authentication, expects_no_signature
+from stack.tcp.congestion import Settings
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import SynCookies
 from stack.tcp.fastopen import CLIENT, CookieCache, FastOpening, make_cookie
 from stack.tcp.key_table import KeyTable
 from stack.tcp.listener import Listener
+from stack.tcp.rate import RateSample
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import MASK, widen
 from stack.tcp.siphash import KEY_SIZE
@@ -50,6 +52,7 @@ class Tcp(Protocol):
 
     __slots__ = (
         "_challenges",
+        "_congestion_settings",
         "_connections",
         "_fast_open_key",
         "_listeners",
@@ -59,6 +62,7 @@ class Tcp(Protocol):
         "batch",
         "fast_open_cookies",
         "host",
+        "rate_sample",
         "syn_cookies",
     )
 
@@ -72,6 +76,9 @@ class Tcp(Protocol):
         self._fast_open_key = blake2b(b"Fast Open", key=self._secret, digest_size=KEY_SIZE).digest()
         self.fast_open_cookies = CookieCache(host.config.tcp.fast_open_hosts)
         """Those that servers gave us (RFC 7413 4.1.3)."""
+        self.rate_sample = RateSample()
+        """What the acknowledgment that is being processed tells congestion control."""
+        self._congestion_settings: dict[tuple[bool, bool], Settings] = {}
         self.batch: dict[Connection, None] | None = None
         """While segments come that arrived together: the connections that will answer them."""
         self._second = -1
@@ -325,6 +332,14 @@ class Tcp(Protocol):
         """The Fast Open cookie for a client of ours (RFC 7413 4.1.2), and perhaps another that is still valid."""
         keys = self.fast_open_key(config)
         return [make_cookie(keys[at : at + KEY_SIZE], client, server) for at in range(0, len(keys), KEY_SIZE)]
+
+    def congestion_settings(self, hystart: bool, abe: bool) -> Settings:
+        """What congestion control is told, the same object for all who want the same."""
+        settings = self._congestion_settings.get((hystart, abe))
+        if settings is None:
+            settings = Settings(hystart=hystart, abe=abe, random=self.host.random)
+            self._congestion_settings[hystart, abe] = settings
+        return settings
 
     def may_challenge(self) -> bool:
         """The limit of challenge ACKs per second, over all connections (RFC 5961 7).

@@ -136,7 +136,8 @@ class DeliveryRate:
         "segments_marked",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, sample: RateSample) -> None:
+        """``sample`` is filled anew for each acknowledgment; all connections of a host can share one."""
         self.segments = 0
         """Segments delivered since the connection began."""
         self.segments_marked = 0
@@ -161,7 +162,7 @@ class DeliveryRate:
         self._newest_sent_at = self._newest_end = self._newest_flight = 0
         self._newly_lost = 0
         self._lost_segments: list[LostSegment] = []
-        self._sample = RateSample()
+        self._sample = sample
 
     def segment_sent(self, segment: Transmission, in_flight: int, now: int, *, alone: bool) -> None:
         """``segment`` goes out while ``in_flight`` octets, itself not counted, are in the network.

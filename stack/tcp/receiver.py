@@ -26,6 +26,8 @@ _DEFAULT_MSS = 536
 """Linux TCP_MSS_DEFAULT."""
 _LEAST_MSS = 88
 """Linux TCP_MIN_MSS."""
+_NOTHING = Reassembly(0)
+"""Out of order at every connection where nothing is: an idle one needs no queue of its own."""
 
 
 class Receiver:
@@ -66,7 +68,7 @@ class Receiver:
         """Last.ACK.sent (RFC 7323 4.3)."""
         self.queue = ByteQueue()
         """In order, not yet read by the application."""
-        self.out_of_order = Reassembly(config.out_of_order_segments)
+        self.out_of_order = _NOTHING
         self.window = ExactWindow(config) if config.exact_window else ReceiveWindow(config)
         self.duplicate: tuple[int, int] | None = None
         """Octets that came twice and have not been reported yet."""
@@ -144,6 +146,8 @@ class Receiver:
             known = self.out_of_order.ranges.around(sequence)
             if known is not None:
                 self._arrived_again(sequence, min(end, known[1]))
+            if self.out_of_order is _NOTHING:
+                self.out_of_order = Reassembly(self._connection.config.out_of_order_segments)
             if end > sequence and not self.out_of_order.insert(sequence, payload):
                 self._connection.drop("tcp.out_of_order_full")
             self.ack_due = True
@@ -152,11 +156,13 @@ class Receiver:
             self._arrived_again(sequence, self.rcv_nxt)
             payload = memoryview(payload)[self.rcv_nxt - sequence :]
         self._deliver(payload)
-        if len(self.out_of_order):
+        if self.out_of_order.starts:
             # Whatever fills a hole is acknowledged at once (RFC 5681 4.2).
             self.ack_due = True
             for piece in self.out_of_order.take(self.rcv_nxt):
                 self._deliver(piece)
+            if not self.out_of_order.starts:
+                self.out_of_order = _NOTHING
         self._schedule_ack(now)
 
     def take_syn_data(self, segment: Segment, now: int) -> None:
@@ -347,4 +353,4 @@ class Receiver:
     def cancel(self) -> None:
         """The connection is gone."""
         self._delayed_ack.cancel()
-        self.out_of_order.clear()
+        self.out_of_order = _NOTHING

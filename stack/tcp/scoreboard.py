@@ -11,6 +11,8 @@ from stack.tcp.ranges import RangeSet
 from stack.tcp.rate import Snapshot
 
 _COMPACT = 256
+_NOTHING_SENT: deque[tuple[SentSegment, int]] = deque()
+"""The transmissions of every empty scoreboard, which nobody changes: an idle connection needs none of its own."""
 
 
 class SentSegment:
@@ -109,7 +111,7 @@ class Scoreboard:
     def __init__(self, mss: int) -> None:
         self.mss = mss
         """The size of the pieces of a super-segment."""
-        self.sent: deque[tuple[SentSegment, int]] = deque()
+        self.sent = _NOTHING_SENT
         """Transmissions, with their ordinals, in the order of time; :mod:`stack.tcp.rack` takes out what is settled."""
         self.transmitted = 0
         """Octets, all transmissions counted."""
@@ -161,7 +163,10 @@ class Scoreboard:
     def _note_transmission(self, segment: SentSegment) -> None:
         self.transmitted += segment.end - segment.start
         segment.ordinal = self.transmitted
-        self.sent.append((segment, segment.ordinal))
+        if self.sent:
+            self.sent.append((segment, segment.ordinal))
+        else:
+            self.sent = deque(((segment, segment.ordinal),))
 
     def mark_retransmitted(self, segment: SentSegment, now: int) -> None:
         """``segment`` was sent again."""
@@ -204,7 +209,7 @@ class Scoreboard:
         self._head = head
         if head == end:
             segments.clear()
-            self.sent.clear()
+            self.sent = _NOTHING_SENT
             self._head = 0
         elif head >= _COMPACT and head * 2 >= end:
             del segments[:head]

@@ -9,7 +9,7 @@ from stack.clock import MILLISECOND, SECOND, Alarm
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.chronograph import BUSY, IDLE, RECEIVE_WINDOW, SEND_BUFFER, Chronograph
-from stack.tcp.congestion import CongestionControl, Settings, find
+from stack.tcp.congestion import CongestionControl, find
 from stack.tcp.ecn import Feedback
 from stack.tcp.pacing import Pacer, burst
 from stack.tcp.plpmtud import MtuProbing
@@ -102,7 +102,7 @@ class Sender:
         self.board = Scoreboard(mss)
         self.rtt = RttEstimator(config)
         self.congestion = self._new_congestion_control(mss, config.initial_window)
-        self.rate = DeliveryRate()
+        self.rate = DeliveryRate(connection.tcp.rate_sample)
         self._pacer: Pacer | None = None
         self.rack = Rack(self.board, self.rtt)
         self.mtu_probing = MtuProbing(connection)
@@ -302,7 +302,7 @@ class Sender:
 
     def _new_congestion_control(self, mss: int, window: int) -> CongestionControl:
         config = self._connection.config
-        settings = Settings(hystart=config.hystart, abe=config.abe, random=self._connection.tcp.host.random)
+        settings = self._connection.tcp.congestion_settings(config.hystart, config.abe)
         return find(config.congestion)(mss, window, settings)
 
     def _new_recovery(self, point: int) -> Recovery:

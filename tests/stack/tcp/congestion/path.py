@@ -12,7 +12,7 @@ from random import Random
 from stack.clock import MILLISECOND, SECOND
 from stack.tcp.congestion import CongestionControl
 from stack.tcp.pacing import Pacer
-from stack.tcp.rate import DeliveryRate, Snapshot
+from stack.tcp.rate import DeliveryRate, RateSample, Snapshot
 from tests.support import FakeClock
 
 _RTO = 300 * MILLISECOND
@@ -76,7 +76,7 @@ class Flow:
         self.path = path
         self.clock = path.clock
         self.control = control
-        self.rate = DeliveryRate()
+        self.rate = DeliveryRate(RateSample())
         self.pacer = Pacer(self.clock, self.send)
         self.outstanding: deque[Sent] = deque()
         self.in_flight = 0

@@ -14,7 +14,7 @@ class Connection:
     """Numbers its segments; each ``send`` is one segment."""
 
     def __init__(self) -> None:
-        self.rate = DeliveryRate()
+        self.rate = DeliveryRate(RateSample())
         self.sent: list[Sent] = []
         self.in_flight = 0
 
