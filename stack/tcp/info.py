@@ -134,7 +134,7 @@ def tcp_info(connection: Connection) -> TcpInfo:
         tcpi_ato=connection.config.delayed_ack // _MICROSECOND,
         tcpi_snd_mss=mss,
         tcpi_rcv_mss=receiver.largest_segment,
-        tcpi_unacked=len(board) if sender.largest == mss else -(-sender.unacknowledged // mss),
+        tcpi_unacked=board.packets,
         tcpi_sacked=-(-board.sacked_bytes // mss) if connection.sack else sender.recovery.duplicate_acks,
         tcpi_lost=-(-board.lost_bytes // mss),
         tcpi_retrans=-(-board.retransmitted_bytes // mss),

@@ -16,7 +16,7 @@ from stack.tcp.loss import lost_frontier
 from stack.tcp.prr import RateReduction
 from stack.tcp.rack import Rack
 from stack.tcp.rtt import RttEstimator
-from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
+from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment, packets_of
 
 if TYPE_CHECKING:
     from stack.tcp.plpmtud import MtuProbing
@@ -121,7 +121,8 @@ class Recovery:
         """A segment has been retransmitted; ``timestamp`` is its TSval, unbounded."""
         if self.reduction is not None:
             self.reduction.sent(octets)
-        self._undo_left = max(self._undo_left, 0) + 1
+        # Each of the packets that it goes out as may be reported by a D-SACK.
+        self._undo_left = max(self._undo_left, 0) + max(packets_of(octets, self.congestion.mss), 1)
         if self._first_echo is None:
             self._first_echo = timestamp
 
@@ -246,12 +247,13 @@ class Recovery:
         if advanced:
             counted = self.duplicate_acks * mss
             reducing = self.phase in (Phase.CWR, Phase.RECOVERY)
-            left = max(self.duplicate_acks - (delivery.acknowledged - 1), 0)
+            packets = max(delivery.acknowledged, packets_of(delivery.octets, mss))
+            left = max(self.duplicate_acks - (packets - 1), 0)
             self.duplicate_acks = left if reducing else 0
             return max(delivery.octets - counted, mss)
         if self.phase is Phase.LOSS and snd_nxt <= self.point:
             return 0
-        if duplicate and self.duplicate_acks < len(self._board) - 1:
+        if duplicate and self.duplicate_acks < self._board.packets - 1:
             self.duplicate_acks += 1
             return mss
         return 0
@@ -355,14 +357,14 @@ class Recovery:
         threshold = self._config.duplicate_acks
         if not self.sack:
             if self.phase is Phase.RECOVERY:
-                return board.lose(board.first) if advanced else 0
+                return self._lose_first() if advanced else 0
             if (
                 self.duplicate_acks >= threshold
                 and self.phase < Phase.RECOVERY
                 and board.first.start > self.point
             ):
                 # "Covers more than recover": duplicates that our own go-back-N caused begin nothing (RFC 6582 3.2).
-                return board.lose(board.first)
+                return self._lose_first()
             return 0
         mss = self.congestion.mss
         if self._config.rack:
@@ -372,6 +374,11 @@ class Recovery:
             frontier = lost_frontier(board, threshold, mss)
             lost = board.mark_lost_below(frontier, board.first.start) if frontier is not None else 0
         return self._mtu_probing.lost(board, lost, calm=self.phase < Phase.CWR)
+
+    def _lose_first(self) -> int:
+        """Without SACK nothing is known of what is behind the first packet."""
+        board = self._board
+        return board.lose(board.front(board.first, board.mss))
 
     # -- undo --------------------------------------------------------------------------------------
 

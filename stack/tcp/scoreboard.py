@@ -145,6 +145,11 @@ class Scoreboard:
         return self.segments[-1]
 
     @property
+    def packets(self) -> int:
+        """How many packets are outstanding, at least: a super-segment is as many as it has pieces."""
+        return max(len(self), packets_of(self.outstanding, self.mss))
+
+    @property
     def in_flight(self) -> int:
         """Octets believed to be in the network: ``pipe`` (RFC 6675 4)."""
         return self.outstanding - self.sacked_bytes - self.lost_bytes + self.retransmitted_bytes
@@ -185,9 +190,14 @@ class Scoreboard:
         while head < end:
             segment = segments[head]
             if segment.end > snd_una:
-                if segment.start < snd_una:
+                if segment.start >= snd_una:
+                    break
+                whole = (snd_una - segment.start) // self.mss * self.mss
+                if not 0 < whole < len(segment.payload):
                     self._trim(segment, snd_una, delivery)
-                break
+                    break
+                segment = self._cut(head, whole)
+                end += 1
             head += 1
             size = segment.end - segment.start
             self.outstanding -= size
@@ -429,6 +439,11 @@ class Scoreboard:
         covered = self.sacked.around(snd_una)
         if covered is not None and covered[1] >= segment.end and not segment.sacked:
             self._sack(segment)
+
+
+def packets_of(octets: int, mss: int) -> int:
+    """How many packets it takes at least to carry them; one of the octets may be a FIN, which takes no room."""
+    return (octets - 2) // mss + 1
 
 
 _LAST_ONLY = 0x09

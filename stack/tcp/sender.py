@@ -18,7 +18,7 @@ from stack.tcp.rack import Rack
 from stack.tcp.rate import DeliveryRate
 from stack.tcp.recovery import Phase, Recovery
 from stack.tcp.rtt import R1, RttEstimator
-from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
+from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment, packets_of
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import widen
 from stack.tcp.state import State
@@ -721,7 +721,7 @@ class Sender:
         board, recovery, timestamps = self.board, self.recovery, self._connection.timestamps
         flight = board.in_flight
         board.mark_retransmitted(segment, now)
-        self.segments_retransmitted += 1
+        self.segments_retransmitted += max(packets_of(segment.end - segment.start, self.mss), 1)
         self.bytes_retransmitted += len(segment.payload)
         octets = segment.end - segment.start
         recovery.sent_again(octets, None if timestamps is None else timestamps.value(now))
