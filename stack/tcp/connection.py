@@ -29,8 +29,10 @@ from stack.wire.checksum import pseudo_header_sum
 from stack.wire.protocols import TCP
 from stack.wire.tcp import (
     ACK,
+    FIN,
     MAX_OPTIONS_LENGTH,
     NOP_NOP_TIMESTAMPS,
+    PSH,
     RST,
     SYN,
     URG,
@@ -741,9 +743,14 @@ class Connection:
     def transmit(
         self, sequence: int, flags: int, payload: Buffer = b"", *, retransmission: bool = False
     ) -> None:
-        """Make a segment and hand it to the internet layer."""
+        """Make a segment, or a super-segment, and hand it to the internet layer."""
         receiver, timestamps, ecn, path = self.receiver, self.timestamps, self.ecn, self._path
-        size = len(payload)
+        size, segment_size = len(payload), 0
+        if size > self.sender.mss and not (flags & SYN or self.sender.mtu_probing.active):
+            segment_size = self.sender.mss
+            if self.snd_up > sequence or ecn.counts_with_cwr:
+                self._transmit_each(sequence, flags, payload, segment_size, retransmission)
+                return
         new_data = size > 0 and not retransmission
         now = self.clock.now()
         options: bytes | None = None  # Timestamps alone, as nearly always: they are packed with the header.
@@ -785,14 +792,11 @@ class Connection:
             urgent = self._urgent_pointer(sequence)
             flags |= URG if urgent else 0
         length = size + (_HEADER_WITH_TIMESTAMPS if options is None else _HEADER + len(options))
-        segment_size = 0
-        if length > path.mtu - self._ip_header or not path.valid:
-            segment_size = self.sender.mss
-            others = length - size + self._ip_header
-            if not path.valid or size <= segment_size or others + segment_size > path.mtu:
-                # No way, or not in one piece: the retransmission finds the way that there is then.
-                self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
-                return
+        largest = length - size + segment_size if segment_size else length
+        if largest > path.mtu - self._ip_header or not path.valid:
+            # No way, or not in one piece: the retransmission finds the way that there is then.
+            self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
+            return
         checksum = (self._pseudo + length) % 0xFFFF or 0xFFFF
         if options is None and timestamps is not None:
             header = pack_with_timestamps(
@@ -844,6 +848,21 @@ class Connection:
             room = min(40 - self._options_length, self.sender.mss - size) - len(sack)
             options += counter.option(room, data=size > 0)
         return options + sack
+
+    def _transmit_each(
+        self, sequence: int, flags: int, payload: Buffer, size: int, retransmission: bool
+    ) -> None:
+        """The pieces of a super-segment one by one, for one header would not do for all: in each the urgent pointer is
+        another, and a device that clears CWR in all but the first would change a count (RFC 9768 3.2.2)."""
+        data = memoryview(payload)
+        for at in range(0, len(data), size):
+            last = at + size >= len(data)
+            self.transmit(
+                sequence + at,
+                flags if last else flags & ~(PSH | FIN),
+                data[at : at + size],
+                retransmission=retransmission,
+            )
 
     def _urgent_pointer(self, sequence: int) -> int:
         """SEG.UP of a segment before SND.UP; 0: it says nothing of urgent data, which are too far away or received."""

@@ -13,7 +13,8 @@ from stack.host import Host
 from stack.link import Frame, Link, Medium, Offload
 from stack.tcp.connection import Connection
 from stack.wire.address import parse_address
-from stack.wire.checksum import internet_checksum
+from stack.wire.checksum import complete, internet_checksum
+from stack.wire.segmentation import segments
 from tests.support import FakeClock
 
 CLIENT, SERVER = parse_address("10.0.0.1"), parse_address("10.0.0.2")
@@ -31,6 +32,8 @@ class Line:
     """What is larger vanishes: a black hole."""
     mark: float = 0.0
     """Of the packets that are ECN-capable, so many get CE."""
+    segmentation: int = 0
+    """IP packets of super-segments up to so many bytes are taken, and cut into what is lost or not."""
 
 
 class BadLink(Link):
@@ -39,7 +42,7 @@ class BadLink(Link):
     def __init__(self, clock: FakeClock, line: Line, chance: random.Random, mtu: int) -> None:
         self.medium = Medium.IP
         self.mtu = mtu
-        self.offload = Offload()
+        self.offload = Offload(checksum=line.segmentation > 0, segmentation=line.segmentation)
         self.far: BadLink | None = None
         self.frames = 0
         self.watch: Callable[[bytes], None] = lambda packet: None
@@ -48,7 +51,10 @@ class BadLink(Link):
 
     def transmit(self, frame: Frame) -> None:
         self.frames += 1
-        packet = bytes(frame)
+        for piece in segments(frame, 0) if frame.segment_size else (frame,):
+            self._transmit_packet(bytes(complete(piece)))
+
+    def _transmit_packet(self, packet: bytes) -> None:
         self.watch(packet)
         line, chance = self._line, self._chance
         if chance.random() < line.loss or len(packet) > line.mtu:

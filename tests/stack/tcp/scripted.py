@@ -14,10 +14,11 @@ from stack.link import Frame, Link, Medium, Offload
 from stack.tcp.connection import Connection
 from stack.tcp.listener import Listener
 from stack.wire.address import parse_address
-from stack.wire.checksum import fold, internet_checksum, ones_sum, pseudo_header_sum
+from stack.wire.checksum import complete, fold, internet_checksum, ones_sum, pseudo_header_sum
 from stack.wire.icmpv4 import DESTINATION_UNREACHABLE
 from stack.wire.ipv4 import Ipv4Header
 from stack.wire.protocols import ICMP, TCP
+from stack.wire.segmentation import segments
 from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, TcpHeader, TcpOptions
 from tests.support import FakeClock
 
@@ -29,19 +30,23 @@ LETTERS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK, "E": ECE, "W": CWR,
 
 
 class TestLink(Link):
-    """Bare IP; what the host sends piles up in ``sent``."""
+    """Bare IP; what the host sends piles up in ``sent``, packet by packet as on a wire."""
 
     __test__ = False
 
-    def __init__(self, mtu: int = 1500) -> None:
+    def __init__(self, mtu: int = 1500, segmentation: int = 0) -> None:
         self.medium = Medium.IP
         self.mtu = mtu
-        self.offload = Offload()
+        self.offload = Offload(checksum=segmentation > 0, segmentation=segmentation)
         self.sent: list[bytes] = []
+        self.frames: list[Frame] = []
+        """The same before segmentation: a super-segment is one of them."""
         self.deliver: Callable[[Frame], None] = lambda frame: None
 
     def transmit(self, frame: Frame) -> None:
-        self.sent.append(bytes(frame))
+        self.frames.append(frame)
+        pieces = segments(frame, 0) if frame.segment_size else (frame,)
+        self.sent.extend(bytes(complete(piece)) for piece in pieces)
 
     def attach(self, receive: Callable[[Frame], None]) -> None:
         self.deliver = receive
@@ -83,12 +88,12 @@ class Sent:
 class Script:
     """The conversation. ``<`` is :meth:`send`, ``>`` is :meth:`expect`, ``+time`` is :meth:`after`."""
 
-    def __init__(self, mtu: int = 1500, **knobs: Any) -> None:
+    def __init__(self, mtu: int = 1500, *, segmentation: int = 0, **knobs: Any) -> None:
         knobs = {"timestamps": False, "quick_acks": 0, **knobs}
         self.config = TcpConfig(**knobs)
         self.clock = FakeClock(start=10**9)
         self.host = Host("host", self.clock, random.Random("script"), replace(HostConfig(), tcp=self.config))
-        self.link = TestLink(mtu)
+        self.link = TestLink(mtu, segmentation)
         self.host.add_interface("tun0", self.link, addresses=["10.0.0.2/24"])
         self.link.sent.clear()
         self.iss: int | None = None
