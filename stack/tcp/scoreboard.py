@@ -393,17 +393,18 @@ class Scoreboard:
             index += 1
             if segment.sacked:
                 continue
-            if segment.start < covered_start:
-                skipped = -(-(covered_start - segment.start) // self.mss) * self.mss
-                if segment.start + skipped >= segment.end:
-                    continue
-                self._cut(index - 1, skipped)
+            start, end = segment.start, segment.end
+            if start < covered_start:
+                start -= (start - covered_start) // self.mss * self.mss
+            if end > covered_end:
+                end = start + (covered_end - start) // self.mss * self.mss
+            if start >= end:
+                continue
+            if start > segment.start:
+                self._cut(index - 1, start - segment.start)
                 index += 1
-            if segment.end > covered_end:
-                kept = (covered_end - segment.start) // self.mss * self.mss
-                if kept <= 0:
-                    continue
-                segment = self._cut(index - 1, kept)
+            if end < segment.end:
+                segment = self._cut(index - 1, end - start)
             self._sack(segment)
             delivery.segments.append(segment)
             delivery.octets += segment.end - segment.start
@@ -439,6 +440,8 @@ class Scoreboard:
         covered = self.sacked.around(snd_una)
         if covered is not None and covered[1] >= segment.end and not segment.sacked:
             self._sack(segment)
+            delivery.octets += segment.end - snd_una
+            delivery.segments.append(segment)
 
 
 def packets_of(octets: int, mss: int) -> int:
