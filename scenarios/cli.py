@@ -155,6 +155,10 @@ def live(
     ] = None,
     mac: Annotated[str | None, typer.Option(metavar="MAC", help="The MAC address of the stack.")] = None,
     mtu: Annotated[int, typer.Option(help="Bytes of IP packet, for both ends.")] = 1500,
+    offload: Annotated[
+        bool,
+        typer.Option("--offload/--no-offload", help="Leave checksums and segmentation to the kernel."),
+    ] = True,
     impair: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="What both directions meet: 'loss=1%, delay=20ms, reorder=2%'."),
@@ -189,6 +193,7 @@ def live(
         peer=tuple(peer or ()),
         mac=mac,
         mtu=mtu,
+        offload=offload,
         impair=impair,
         pcap=pcap,
         serve=tuple(serve or ()),

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -24,17 +25,21 @@ MTU_MAX = 65521
 
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
+_TUNSETVNETHDRSZ = 0x400454D8
+_TUNSETVNETLE = 0x400454DC
 _IFF_TUN = 0x0001
 _IFF_TAP = 0x0002
+_IFF_MULTI_QUEUE = 0x0100
 _IFF_NO_PI = 0x1000
 _IFF_VNET_HDR = 0x4000
 _CHECKSUM = 0x01
-_TCP_SEGMENTATION = 0x02 | 0x04
+_TCP_SEGMENTATION = 0x02 | 0x04 | 0x08
 _UDP_SEGMENTATION = 0x20 | 0x40
 _OFFLOADS = (_CHECKSUM | _TCP_SEGMENTATION | _UDP_SEGMENTATION, _CHECKSUM | _TCP_SEGMENTATION, _CHECKSUM)
 """What we take from the kernel undone: all that we can, or what an older kernel (before 6.2) knows of it."""
 _IFNAMSIZ = 16
 _IFREQ = struct.Struct("16sH22x")
+_INT = struct.Struct("i")
 
 _ETHERNET_HEADER = 14
 _ETHERNET_OVERHEAD = _ETHERNET_HEADER + 2 * 4  # a header and two 802.1Q tags
@@ -51,7 +56,8 @@ class TapLink(Link):
     (up, MTU, addresses) is the business of :class:`links.live.netlink.KernelEnd`.
 
     With ``offload``, checksums and super-segments pass both ways as they are, by a virtio-net header in front of each
-    frame: what the one end left undone, the other does not ask for, as their memory is the same.
+    frame: what the one end left undone, the other does not ask for, as their memory is the same. A device that has no
+    such header is used without; :attr:`offload` tells.
     """
 
     def __init__(
@@ -70,7 +76,6 @@ class TapLink(Link):
         """
         self.medium = medium
         self.mtu = mtu
-        self.offload = Offload(checksum=True, segmentation=_LARGEST_PACKET) if offload else Offload()
         self.received = 0
         """Frames that the kernel has sent us."""
         self.sent = 0
@@ -82,15 +87,15 @@ class TapLink(Link):
         self._loop = asyncio.get_running_loop() if loop is None else loop
         self._receive: Callable[[Frame], None] | None = None
         self._receive_batch: Callable[[Iterable[Frame]], None] | None = None
-        ethernet = medium is Medium.ETHERNET
-        self._start = _ETHERNET_HEADER if ethernet else 0
-        self._read_size = (_LARGEST_PACKET if offload else mtu) + (_ETHERNET_OVERHEAD if ethernet else 0)
-        self._read_size += HEADER_LENGTH if offload else 0
         if not 68 <= mtu <= MTU_MAX:
             raise LinkError(errno.EINVAL, f"an MTU must be 68 to {MTU_MAX} bytes, not {mtu}")
-        flags = (_IFF_TAP if ethernet else _IFF_TUN) | (_IFF_VNET_HDR if offload else 0)
-        self._descriptor, self.name = _open(name, flags)
+        ethernet = medium is Medium.ETHERNET
+        self._descriptor, self.name, offload = _open(name, _IFF_TAP if ethernet else _IFF_TUN, offload)
+        self.offload = Offload(checksum=True, segmentation=_LARGEST_PACKET) if offload else Offload()
         self._parse: Callable[[bytes], Frame] = parse if offload else Frame
+        self._start = _ETHERNET_HEADER if ethernet else 0
+        self._read_size = _ETHERNET_OVERHEAD if ethernet else 0
+        self._read_size += HEADER_LENGTH + _LARGEST_PACKET if offload else mtu
 
     def attach(self, receive: Callable[[Frame], None]) -> None:
         """Hand every frame that arrives to ``receive``, from now on."""
@@ -151,29 +156,55 @@ class TapLink(Link):
             self.failed(LinkError(error.errno, f"{self.name} can no longer be used: {reason}"))
 
 
-def _open(name: str, flags: int) -> tuple[int, str]:
-    """A non-blocking descriptor of the device, and the name that it has."""
+def _open(name: str, kind: int, offload: bool) -> tuple[int, str, bool]:
+    """A non-blocking descriptor of the device, the name that it has, and whether frames have a virtio-net header."""
     if len(os.fsencode(name)) >= _IFNAMSIZ:
         raise LinkError(errno.EINVAL, f"{name}: a device name has at most {_IFNAMSIZ - 1} bytes")
-    kind = "TAP" if flags & _IFF_TAP else "TUN"
+    word = "TAP" if kind == _IFF_TAP else "TUN"
     try:
         descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise LinkError(error.errno, _opening_failed(error, kind)) from error
+        raise LinkError(error.errno, _opening_failed(error, word)) from error
     try:
-        request = _IFREQ.pack(os.fsencode(name), flags | _IFF_NO_PI)
-        answer = fcntl.ioctl(descriptor, _TUNSETIFF, request)
-        if flags & _IFF_VNET_HDR:
-            _take_offloads(descriptor)
+        name, flags = _attach(descriptor, name, kind, offload)
     except OSError as error:
         os.close(descriptor)
-        raise LinkError(error.errno, f"{name}: {_attaching_failed(error, kind)}") from error
-    return descriptor, os.fsdecode(_IFREQ.unpack(answer)[0].rstrip(b"\0"))
+        raise LinkError(error.errno, f"{name}: {_attaching_failed(error, word)}") from error
+    offload = bool(flags & _IFF_VNET_HDR)
+    _take_offloads(descriptor, offload)
+    return descriptor, name, offload
 
 
-def _take_offloads(descriptor: int) -> None:
-    """Tell the kernel what it need not do for us; what it does not know, it does itself."""
-    for offloads in _OFFLOADS:
+def _attach(descriptor: int, name: str, kind: int, offload: bool) -> tuple[str, int]:
+    """The name of the device, and the flags with which it took us.
+
+    EINVAL may mean that it has no virtio-net header to offer, or was made for several queues, of which we use one.
+    """
+    attempts = (_IFF_VNET_HDR, _IFF_VNET_HDR | _IFF_MULTI_QUEUE, 0) if offload else (0,)
+    for flags in attempts:
+        try:
+            return _set_interface(descriptor, name, kind | flags), flags
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+    return _set_interface(descriptor, name, kind | _IFF_MULTI_QUEUE), 0
+
+
+def _set_interface(descriptor: int, name: str, flags: int) -> str:
+    answer = fcntl.ioctl(descriptor, _TUNSETIFF, _IFREQ.pack(os.fsencode(name), flags | _IFF_NO_PI))
+    return os.fsdecode(_IFREQ.unpack(answer)[0].rstrip(b"\0"))
+
+
+def _take_offloads(descriptor: int, offload: bool) -> None:
+    """Tell the kernel what it need not do for us; what it does not know, it does itself.
+
+    A persistent device may still be as its last user wanted it: our header has this length and the byte order of the
+    machine. Kernels that cannot change that (before 2.6.36 and 4.0) have no other.
+    """
+    for request, value in ((_TUNSETVNETHDRSZ, HEADER_LENGTH), (_TUNSETVNETLE, sys.byteorder == "little")):
+        with suppress(OSError):
+            fcntl.ioctl(descriptor, request, _INT.pack(value))
+    for offloads in _OFFLOADS if offload else (0,):
         with suppress(OSError):
             fcntl.ioctl(descriptor, _TUNSETOFFLOAD, offloads)
             return

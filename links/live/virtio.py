@@ -7,6 +7,7 @@ from typing import Final
 
 from stack.link import Buffer, Checksum, Frame
 from stack.wire.segmentation import transport_end
+from stack.wire.tcp import CWR
 
 _HEADER: Final = Struct("=BBHHHH")
 """Flags, kind of segmentation, bytes of all headers, segment size, where the sum begins, and from there its field."""
@@ -19,8 +20,11 @@ _WHOLE: Final = 0
 _TCP_IPV4: Final = 1
 _TCP_IPV6: Final = 4
 _UDP: Final = 5
+_ECN: Final = 0x80
+"""With either of TCP's: CWR is set, so that a device which would repeat it in each packet leaves the frame alone."""
 
 _TCP_CHECKSUM_OFFSET: Final = 16
+_TCP_FLAGS_OFFSET: Final = 13
 _SMALL: Final = 2048
 """Bytes up to which a frame is cheaper to copy than to look at through a view."""
 
@@ -44,6 +48,8 @@ def header_of(frame: Frame, start: int) -> bytes:
         kind = _UDP
     else:
         kind = _TCP_IPV4 if frame.head[start] >> 4 == 4 else _TCP_IPV6
+        if frame.head[transport + _TCP_FLAGS_OFFSET] & CWR:
+            kind |= _ECN
     return _HEADER.pack(_NEEDS_CHECKSUM, kind, transport_end(frame), size, transport, offset)
 
 

@@ -56,6 +56,8 @@ class LiveOptions:
     """The stack's MAC address; without it one is drawn."""
     mtu: int = 1500
     """Bytes of IP packet, for both ends."""
+    offload: bool = True
+    """Let checksums and super-segments pass the device as they are, if it can."""
     impair: str | None = None
     """Impairments of both directions, ``loss=1%, delay=20ms``."""
     pcap: Path | None = None

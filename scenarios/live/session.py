@@ -105,8 +105,11 @@ class _Session:
         """The host on its device, which the kernel can reach; on the way out nothing of it stays."""
         plan, options = self.plan, self.plan.options
         async with AsyncExitStack() as down:
-            tap = down.enter_context(closing(TapLink(plan.device, medium=plan.medium, mtu=options.mtu)))
+            tap = TapLink(plan.device, medium=plan.medium, mtu=options.mtu, offload=options.offload)
+            down.enter_context(closing(tap))
             tap.failed = self.lost
+            if options.verbose and tap.offload.checksum < options.offload:
+                self.say(f"{tap.name} has no offload: checksums and segmentation are done here")
             await self.set_up(await down.enter_async_context(KernelEnd(tap.name)))
             clock = AsyncioClock()
             link = down.enter_context(attachment(plan, tap, clock, self.stream("impairments")))
