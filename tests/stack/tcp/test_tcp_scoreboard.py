@@ -21,7 +21,7 @@ STREAM = bytes(range(256)) * 40
 
 
 def alive(board: Scoreboard) -> list[SentSegment]:
-    return board._segments[board._head :]
+    return board.segments[board._head :]
 
 
 def send(board: Scoreboard, start: int, size: int, now: int = 0, flags: int = ACK) -> SentSegment:
