@@ -141,10 +141,12 @@ class Interface:
             return
         if frame.checksum is not _COMPLETE:
             offload = self.link.offload
-            if frame.segment_size and not offload.segmentation:
-                for segment in segments(frame, HEADER_LENGTH if self._ethernet else 0):
-                    self.transmit(segment)
-                return
+            if frame.segment_size:
+                start = HEADER_LENGTH if self._ethernet else 0
+                if len(frame.head) + len(frame.payload) - start > offload.segmentation:
+                    for segment in segments(frame, start):
+                        self.transmit(segment)
+                    return
             if not offload.checksum:
                 frame = complete(frame)
         self.link.transmit(frame)
