@@ -15,11 +15,19 @@ import pytest
 from links import capture as capture_module
 from links.capture import Capture, CapturedLink, capture_to
 from links.impairments.spec import Impairments
-from links.pcapng import LINKTYPE_RAW, CapturedPacket, Direction, PcapngWriter, read_pcapng
+from links.pcapng import (
+    LINKTYPE_RAW,
+    CapturedPacket,
+    Direction,
+    PcapngWriter,
+    create_pcapng,
+    read_pcapng,
+)
 from links.simulated.wire import Wire
 from stack.clock import MILLISECOND, SECOND
 from stack.link import Checksum, Frame, Link, Medium, Offload
 from stack.wire.checksum import internet_checksum
+from tests.super_segments import MACS, TCP, UDP, super_segment
 from tests.support import FakeClock
 
 EPOCH = 1_700_000_000 * SECOND
@@ -247,6 +255,36 @@ def test_a_captured_link_is_the_link_and_writes_down_what_passes() -> None:
     assert (out.time, out.data) == (EPOCH + 5, back.data)
     assert (out.interface.name, out.interface.linktype) == ("tun0", LINKTYPE_RAW)
     assert internet_checksum(out.data[12:20] + bytes((0, 17)) + out.data[24:26], out.data[20:]) == 0
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("protocol", [TCP, UDP], ids=["tcp", "udp"])
+def test_wireshark_reads_a_super_segment_as_one_packet(version: int, protocol: int, tmp_path: Path) -> None:
+    """As it reads those of a kernel that were captured where they are not cut yet."""
+    tshark = shutil.which("tshark")
+    if tshark is None:
+        pytest.skip("tshark is not installed: nobody but us has read the capture")
+    path = tmp_path / "whole.pcapng"
+    size = 65535 - (20 if version == 4 else 40) - (20 if protocol == TCP else 8)
+    whole = super_segment(version, protocol, (bytes(range(256)) * 256)[:size], 1400, macs=MACS)
+    inner = Loop()
+    inner.medium = Medium.ETHERNET
+    inner.receive = lambda frame: None
+    with create_pcapng(path) as writer:
+        CapturedLink(inner, FakeClock(), writer, "tap0").transmit(whole)
+    name = "tcp" if protocol == TCP else "udp"
+    fields = ["frame.len", f"{name}.checksum.status", "ip.checksum.status", "_ws.malformed", "_ws.expert"]
+    options = ["-o", f"{name}.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-T", "json"]
+    result = subprocess.run(
+        [tshark, "-r", str(path), *options] + [part for field in fields for part in ("-e", field)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    good = {"frame.len": [str(14 + 65535)], f"{name}.checksum.status": ["1"]}
+    if version == 4:
+        good["ip.checksum.status"] = ["1"]
+    assert [packet["_source"]["layers"] for packet in json.loads(result.stdout)] == [good]
 
 
 def test_wireshark_finds_the_comments_and_good_checksums(tmp_path: Path) -> None:

@@ -6,20 +6,26 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
+
 from links.impaired import ImpairedLink
 from links.impairments.spec import Impairments
 from stack.clock import MILLISECOND
-from stack.link import Frame, Link, Medium, Offload
+from stack.link import Checksum, Frame, Link, Medium, Offload
+from stack.wire.ethernet import VlanTag
+from tests.super_segments import MACS, TCP, UDP, super_segment
 from tests.support import FakeClock
+
+CHECKSUM = Offload(checksum=True)
 
 
 class Loop(Link):
     """Remembers what was transmitted, and lets a test play the other side."""
 
-    def __init__(self, medium: Medium) -> None:
+    def __init__(self, medium: Medium, offload: Offload = CHECKSUM) -> None:
         self.medium = medium
         self.mtu = 1234
-        self.offload = Offload(checksum=True)
+        self.offload = offload
         self.transmitted: list[Frame] = []
         self.receive: Callable[[Frame], None] | None = None
         self.closed = False
@@ -35,9 +41,15 @@ class Loop(Link):
 
 
 class Setup:
-    def __init__(self, egress: dict[str, Any], ingress: dict[str, Any], seed: int = 1) -> None:
+    def __init__(
+        self,
+        egress: dict[str, Any],
+        ingress: dict[str, Any],
+        seed: int = 1,
+        offload: Offload = CHECKSUM,
+    ) -> None:
         self.clock = FakeClock()
-        self.inner = Loop(Medium.ETHERNET)
+        self.inner = Loop(Medium.ETHERNET, offload)
         self.link = ImpairedLink(
             self.inner,
             self.clock,
@@ -103,6 +115,21 @@ def test_frames_that_nobody_wants_are_dropped() -> None:
     inner.receive(Frame(b"early"))
     clock.run()
     assert link.ingress.statistics.delivered == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("protocol", [TCP, UDP], ids=["tcp", "udp"])
+def test_what_is_lost_or_delayed_is_a_packet_as_it_is_on_a_wire(version: int, protocol: int) -> None:
+    """Super-segments that come in are cut, and none are asked for."""
+    setup = Setup({}, {"delay": "5ms", "drop": {"nth": 2}}, offload=Offload(True, 65535))
+    assert setup.link.offload == Offload(checksum=True)
+    data = bytes(range(256)) * 10
+    setup.arrive(super_segment(version, protocol, data, 1000, macs=MACS, tags=(VlanTag(7),)))
+    setup.clock.run()
+    headers = 18 + (20 if version == 4 else 40) + (20 if protocol == TCP else 8)
+    received = [frame for _, frame in setup.received]
+    assert all(frame.segment_size == 0 and frame.checksum is Checksum.PARTIAL for frame in received)
+    assert [bytes(frame)[headers:] for frame in received] == [data[:1000], data[2000:]]
 
 
 def test_close_drops_what_is_under_way_and_closes_the_link() -> None:
