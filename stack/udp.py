@@ -49,10 +49,12 @@ class UdpUser(ABC):
 class Endpoint:
     """One user's end: a local port, and once connected the only remote end that it hears."""
 
-    __slots__ = ("binding", "local", "remote", "remote_port", "user")
+    __slots__ = ("binding", "joined", "local", "remote", "remote_port", "user")
 
     def __init__(self, user: UdpUser, binding: Binding) -> None:
         self.user = user
+        self.joined = False
+        """The user takes the datagrams of a super-segment together."""
         self.binding = binding
         self.local = binding.address
         """Where datagrams must go to: the binding's address, or the one that was chosen on connecting."""
@@ -126,9 +128,11 @@ class Udp(Protocol):
         hop_limit: int = 0,
         traffic_class: int = 0,
         dont_fragment: bool = False,
+        segment_size: int = 0,
     ) -> None:
         """Send one datagram to ``port`` at the end of ``path``, in fragments if need be and allowed.
 
+        With ``segment_size``, it is so many octets of ``data`` in each datagram, which have to fit into the path MTU.
         Raises OSError: EMSGSIZE if it is longer than a datagram, or than the path MTU with ``dont_fragment``.
         """
         source, destination = path.source, path.destination
@@ -144,12 +148,13 @@ class Udp(Protocol):
             hop_limit=hop_limit,
             traffic_class=traffic_class,
             dont_fragment=dont_fragment,
+            segment_size=segment_size,
         )
 
     def packet_arrives(self, packet: Packet) -> None:
         """Verify a datagram; hand it to the most specific endpoint, or to all if it came to many.
 
-        A super-segment stands for several datagrams, and is handed over as such.
+        A super-segment stands for several datagrams, and is handed over as such, unless they are wanted together.
         """
         head, offset, payload = packet.head, packet.offset, packet.payload
         try:
@@ -182,8 +187,8 @@ class Udp(Protocol):
                 packet.destination, header.destination_port, packet.source, header.source_port, interface
             )
             endpoints = [] if found is None else [found]
-        size = packet.frame.segment_size or len(data)
         for endpoint in endpoints:
+            size = (not endpoint.joined and packet.frame.segment_size) or len(data)
             for at in range(0, len(data) or 1, size or 1):
                 endpoint.user.datagram_arrives(packet, header.source_port, data[at : at + size])
         if not endpoints:

@@ -76,6 +76,8 @@ class Ipv4Path(Path):
             identification, flags = 0, _DONT_FRAGMENT
         else:
             identification, flags = self.next_identification() & 0xFFFF, 0
+            if segment_size:
+                self._identification += len(payload) // segment_size  # each packet will have its own
         if length > self.mtu and not segment_size:
             if dont_fragment or length > LARGEST_PACKET:
                 raise os_error(errno.EMSGSIZE)

@@ -43,6 +43,7 @@ from stack.sockets.socket import (
     MSG_PEEK,
     MSG_TRUNC,
     SIOCOUTQ,
+    Control,
     Received,
     Request,
     Socket,
@@ -246,8 +247,13 @@ class MessageSocket(Socket):
             bytes(data if flags & MSG_TRUNC else data[:limit]),
             unparse(self.family, source),
             MSG_TRUNC if len(data) > limit else 0,
-            tuple(describe(packet, self.settings.details)) if self.settings.details else (),
+            self._control(packet, data),
         )
+
+    def _control(self, packet: Packet, data: Buffer) -> tuple[Control, ...]:
+        """The control messages that come with a datagram."""
+        details = self.settings.details
+        return tuple(describe(packet, details)) if details else ()
 
     def _enqueue(self, packet: Packet, data: Buffer, port: int) -> None:
         """Queue what arrived, or drop it; its last datagram may exceed SO_RCVBUF, as on Linux."""

@@ -89,6 +89,10 @@ class Settings:
     """TCP_FASTOPEN: connections whose SYN brought data and whose handshake is not complete; 0: none."""
     fast_open_connect: bool = False
     """TCP_FASTOPEN_CONNECT."""
+    segment_size: int = 0
+    """UDP_SEGMENT, in bytes of data; 0: what is sent at one time is one datagram."""
+    join_segments: bool = False
+    """UDP_GRO."""
 
     def hop_limit_to(self, address: bytes, *, multicast: bool = False) -> int:
         """For packets to ``address``; 0: the host's default."""
