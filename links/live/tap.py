@@ -18,6 +18,7 @@ from contextlib import suppress
 from links.live.errors import LinkError
 from links.live.virtio import HEADER_LENGTH, header_of, parse
 from stack.link import Frame, Link, Medium, Offload
+from stack.wire.segmentation import segments
 
 DEVICE = "/dev/net/tun"
 MTU_MAX = 65521
@@ -111,6 +112,11 @@ class TapLink(Link):
             else:
                 os.writev(self._descriptor, (frame.head, frame.payload))
         except OSError as error:
+            if error.errno == errno.EINVAL and frame.segment_size:
+                # A kind that this kernel does not know: of UDP, before Linux 6.2.
+                for segment in segments(frame, self._start):
+                    self.transmit(segment)
+                return
             self.drops[errno.errorcode[error.errno or errno.EIO]] += 1
         else:
             self.sent += 1

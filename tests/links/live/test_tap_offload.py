@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import os
 import random
 import socket
 import struct
@@ -28,7 +29,18 @@ from stack.host import Host
 from stack.link import Checksum, Frame, Link, Medium, Offload
 from stack.sockets import listen
 from stack.wire.address import InterfaceAddress
-from tests.links.live.command import BOTH_ENDS, OURS_V4, OURS_V6, checksum, content, live, run, url
+from tests.links.live.command import (
+    BOTH_ENDS,
+    KERNEL_V4,
+    KERNEL_V6,
+    OURS_V4,
+    OURS_V6,
+    checksum,
+    content,
+    live,
+    run,
+    url,
+)
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("namespace")]
 
@@ -160,6 +172,44 @@ def test_a_burst_of_datagrams_comes_as_one_frame_and_is_read_one_by_one(address:
             assert got == [bytes([number]) * 1000 for number in range(20)] + [b"the rest"]
             assert any(frame.segment_size == 1000 and len(frame) > 20_000 for frame in link.back)
             receiver.close()
+
+    in_loop(main)
+
+
+@MEDIA
+@ADDRESSES
+@pytest.mark.parametrize("known", [True, False], ids=["6.2", "older"])
+def test_a_burst_of_our_datagrams_comes_out_one_by_one(
+    address: str, medium: Medium, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UDP_SEGMENT at our socket; a kernel that does not know it gets packets."""
+    writev = os.writev
+    refused = []
+
+    def older(descriptor: int, buffers: Any) -> int:
+        if len(buffers[0]) == 10 and buffers[0][1] == 5:
+            refused.append(buffers)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return writev(descriptor, buffers)
+
+    if not known:
+        monkeypatch.setattr(tap.os, "writev", older)
+
+    async def main() -> None:
+        async with machine(medium=medium) as (host, link):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as receiver:
+                receiver.setblocking(False)
+                receiver.bind(("", 9))
+                sender = host.socket(family, socket.SOCK_DGRAM)
+                sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+                data = random.Random(3).randbytes(20_300)
+                await sender.sendto(data, (KERNEL_V6 if ":" in address else KERNEL_V4, 9))
+                got = [await asyncio.get_running_loop().sock_recv(receiver, 2000) for _ in range(21)]
+                assert got == [data[at : at + 1000] for at in range(0, 20_300, 1000)]
+                assert sum(frame.segment_size == 1000 for frame in link.out) == 1
+                assert bool(refused) is not known
+                sender.close()
 
     in_loop(main)
 
