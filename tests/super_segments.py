@@ -35,6 +35,7 @@ def super_segment(
     hop_limit: int = 64,
     traffic_class: int = 0,
     sequence: int = 0,
+    acknowledgment: int = 77,
     flags: int = tcp.ACK,
     options: bytes = b"",
     ports: tuple[int, int] = (1000, 2000),
@@ -45,7 +46,7 @@ def super_segment(
     length = header_length + len(data)
     total = pseudo_header_sum(source, destination, protocol, length)
     if protocol == TCP:
-        transport = tcp.build_header(*ports, sequence, 77, flags, 5000, total, 0, options)
+        transport = tcp.build_header(*ports, sequence, acknowledgment, flags, 5000, total, 0, options)
     else:
         transport = UdpHeader(*ports, length, total).build()
     ip: bytes

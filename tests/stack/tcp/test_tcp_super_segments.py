@@ -17,7 +17,8 @@ from stack.tcp.recovery import Phase
 from stack.wire.address import Prefix
 from stack.wire.tcp import PSH, TcpHeader
 from tests.stack.tcp.pair import Line, Pair, Stream
-from tests.stack.tcp.scripted import Script, Sent
+from tests.stack.tcp.scripted import HOST, PEER, PEER_ISN, PEER_PORT, PORT, Script, Sent
+from tests.super_segments import TCP, super_segment
 
 MSS = 1460
 WHOLE = 65535
@@ -164,6 +165,33 @@ def test_the_counter_of_accurate_ecn_is_the_same_in_every_packet() -> None:
         assert len(flags) >= 3
         assert len({flag.replace("P", "") for flag in flags}) == 1
         script.send(".", 1 + count, 1 + 3 * MSS * (count + 1))
+
+
+@pytest.mark.shows("RFC 9768 3.2.2")
+def test_each_packet_of_a_marked_super_segment_counts() -> None:
+    script = Script(accurate_ecn=True)
+    script.listen()
+    script.send("SEWA", 0, 0, mss=MSS, sack_permitted=True)
+    script.learn_iss()
+    script.send(".AE", 1, 1)
+    assert script.listener is not None
+    assert script.listener.accept() is not None
+    script.sent()
+    assert script.iss is not None
+    frame = super_segment(
+        4,
+        TCP,
+        bytes(3 * MSS - 10),
+        MSS,
+        addresses=(PEER, HOST),
+        ports=(PEER_PORT, PORT),
+        sequence=PEER_ISN + 1,
+        acknowledgment=script.iss + 1,
+        traffic_class=3,
+    )
+    script.link.deliver(frame)
+    (ack,) = script.sent()
+    assert (ack.flags, ack.ack) == (".", 1 + 3 * MSS - 10), "5 and 3 are 8, which is 0"
 
 
 # -- losses ----------------------------------------------------------------------------------------------
