@@ -364,10 +364,9 @@ class Scoreboard:
         segment.start = middle
         segment.payload = view[octets:]
         self.segments.insert(index, front)
-        for place, (sent, number) in enumerate(self.sent):
-            if sent is segment and number == segment.ordinal:
-                self.sent.insert(place, (front, front.ordinal))
-                break
+        place = bisect_left(self.sent, segment.ordinal, key=_ordinal_of)
+        if place < len(self.sent) and self.sent[place][0] is segment:
+            self.sent.insert(place, (front, front.ordinal))
         return front
 
     def _index(self, sequence: int) -> int:
@@ -455,3 +454,7 @@ _LAST_ONLY = 0x09
 
 def _start_of(segment: SentSegment) -> int:
     return segment.start
+
+
+def _ordinal_of(transmission: tuple[SentSegment, int]) -> int:
+    return transmission[1]

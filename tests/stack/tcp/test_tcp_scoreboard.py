@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -309,3 +312,28 @@ def test_a_cut_leaves_fin_and_push_at_the_end_and_both_parts_remember_their_tran
     for part in (front, segment):
         assert (part.first_sent_at, part.sent_at, part.transmissions, part.retransmitted) == (7, 9, 2, True)
     assert board.retransmitted_bytes == 4 * MSS
+
+
+class Transmissions(deque[tuple[SentSegment, int]]):
+    """Counts how many of them are looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[tuple[SentSegment, int]]:
+        raise AssertionError("all of them")
+
+
+@pytest.mark.parametrize("packets", [1000, 16_000])
+def test_a_cut_costs_the_logarithm_of_what_is_out(packets: int) -> None:
+    board = Scoreboard(MSS)
+    board.sent = sent = Transmissions()
+    for start in range(0, packets, 40):
+        board.append(SentSegment(start * MSS, (start + 40) * MSS, bytes(40 * MSS), ACK, 0))
+    for packet in range(1, packets, 2):
+        board.select_acknowledge(((packet * MSS, (packet + 1) * MSS),), 0, packets * MSS, Delivery())
+    assert len(board) == packets
+    assert sent.looks / packets < 2 + packets.bit_length()
