@@ -175,7 +175,6 @@ def test_ipv4_that_may_be_fragmented_is_cut_into_packets_and_those_into_fragment
     ]
 
 
-@pytest.mark.shows("RFC 8200 5")
 def test_ipv6_that_does_not_fit_is_reported() -> None:
     lab = Router(segmentation=WHOLE, mtu=1300)
     lab.forward(6, TCP)
