@@ -748,7 +748,7 @@ class Connection:
         size, segment_size = len(payload), 0
         if size > self.sender.mss and not (flags & SYN or self.sender.mtu_probing.active):
             segment_size = self.sender.mss
-            if self.snd_up > sequence or ecn.counts_with_cwr:
+            if self.snd_up > sequence:
                 self._transmit_each(sequence, flags, payload, segment_size, retransmission)
                 return
         new_data = size > 0 and not retransmission
@@ -852,8 +852,7 @@ class Connection:
     def _transmit_each(
         self, sequence: int, flags: int, payload: Buffer, size: int, retransmission: bool
     ) -> None:
-        """The pieces of a super-segment one by one, for one header would not do for all: in each the urgent pointer is
-        another, and a device that clears CWR in all but the first would change a count (RFC 9768 3.2.2)."""
+        """The pieces of a super-segment one by one, for in each the urgent pointer is another."""
         data = memoryview(payload)
         for at in range(0, len(data), size):
             last = at + size >= len(data)

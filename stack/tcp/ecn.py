@@ -171,11 +171,6 @@ class Ecn:
         """For a segment with new data; others are not ECN-capable (RFC 3168 6.1.4, 6.1.5)."""
         return ECT_0 if self.feedback is not Feedback.NONE and self._capable else NOT_ECT
 
-    @property
-    def counts_with_cwr(self) -> bool:
-        """The flag CWR is set, and is a bit of the counter of AccECN."""
-        return self.counter is not None and self.counter.cep & 2 != 0
-
     def flags(self, *, new_data: bool) -> int:
         """ECE, CWR and AE of a segment without SYN."""
         if self.feedback is Feedback.NONE:

@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +204,16 @@ def test_a_burst_of_our_datagrams_comes_out_one_by_one(
                 sender = host.socket(family, socket.SOCK_DGRAM)
                 sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
                 data = random.Random(3).randbytes(20_300)
-                await sender.sendto(data, (KERNEL_V6 if ":" in address else KERNEL_V4, 9))
-                got = [await asyncio.get_running_loop().sock_recv(receiver, 2000) for _ in range(21)]
+                receive = asyncio.get_running_loop().sock_recv
+                got: list[bytes] = []
+                while not got:  # at first the kernel may not know yet that it has the address
+                    await sender.sendto(data, (KERNEL_V6 if ":" in address else KERNEL_V4, 9))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(0.2):
+                            got.append(await receive(receiver, 2000))
+                got += [await receive(receiver, 2000) for _ in range(20)]
                 assert got == [data[at : at + 1000] for at in range(0, 20_300, 1000)]
-                assert sum(frame.segment_size == 1000 for frame in link.out) == 1
+                assert any(frame.segment_size == 1000 for frame in link.out)
                 assert bool(refused) is not known
                 sender.close()
 
