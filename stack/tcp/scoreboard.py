@@ -84,6 +84,10 @@ class Delivery:
         self.oldest_sacked: SentSegment | None = None
         """The same of those that SACK blocks report."""
 
+    def packets(self, mss: int) -> int:
+        """How many packets it reports, at least: a super-segment is as many as it has pieces."""
+        return max(len(self.segments), packets_of(self.octets, mss))
+
 
 class Scoreboard:
     """The retransmission queue from SND.UNA to SND.NXT.

@@ -400,7 +400,7 @@ class Sender:
             congestion.acknowledged(octets, now, self.rtt.srtt)
         else:
             congestion.application_limited()
-        self.rate.segments += len(segments) if self.largest == self.mss else -(-octets // self.mss)
+        self.rate.segments += len(segments) if self.largest == self.mss else delivery.packets(self.mss)
         self.rate.segment_delivered(newest)
         self._finish_sample(octets, rtt, before_flight, 0, now)
         if self.board.segments:
@@ -463,8 +463,7 @@ class Sender:
     def _sample(self, delivery: Delivery, rtt: int, before_flight: int, marked: int, now: int) -> None:
         """Tell congestion control how fast the path delivers (draft-ietf-ccwg-bbr 4.1)."""
         rate, board = self.rate, self.board
-        whole = self.largest == self.mss
-        rate.segments += len(delivery.segments) if whole else -(-delivery.octets // self.mss)
+        rate.segments += delivery.packets(self.mss)
         if marked:
             rate.segments_marked += marked
         for segment in delivery.segments:

@@ -14,6 +14,7 @@ from stack.clock import MILLISECOND, SECOND
 from stack.sockets import DatagramSocket, PingSocket, StreamSocket
 from stack.sockets.ancillary import IP_PKTINFO, IP_RECVTOS, IP_RECVTTL
 from stack.sockets.conversation import TCP_INQ
+from stack.sockets.datagram import UDP_GRO, UDP_SEGMENT
 from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
 from stack.sockets.keys import TCP_AO_ADD_KEY, TCP_AO_DEL_KEY, TCP_AO_INFO, TCP_MD5SIG, TCP_MD5SIG_EXT
 from stack.sockets.options import IP_MTU, IP_MTU_DISCOVER, IPV6_MTU, IPV6_MTU_DISCOVER
@@ -22,7 +23,8 @@ from tests.stack.sockets.network import Network, refused
 from tests.stack.sockets.peer import Peer, option
 from tests.stack.sockets.streams import connecting, flags_sent, listening, tcp
 
-SOL, IP, IPV6, TCP = bsd.SOL_SOCKET, bsd.IPPROTO_IP, bsd.IPPROTO_IPV6, bsd.IPPROTO_TCP
+SOL, IP, IPV6 = bsd.SOL_SOCKET, bsd.IPPROTO_IP, bsd.IPPROTO_IPV6
+TCP, UDP = bsd.IPPROTO_TCP, bsd.IPPROTO_UDP
 
 SHOWN: Final = {
     (SOL, bsd.SO_REUSEADDR): "test_reuse_address_on_both_restarts_a_server_at_once",
@@ -90,6 +92,8 @@ SHOWN: Final = {
     (TCP, TCP_AO_ADD_KEY): "test_an_ao_connection",
     (TCP, TCP_AO_DEL_KEY): "test_keys_are_changed_while_data_go_on",
     (TCP, TCP_AO_INFO): "test_the_key_to_begin_with_can_be_chosen",
+    (UDP, UDP_SEGMENT): "test_one_call_sends_datagrams_of_one_size_whatever_the_link_can",
+    (UDP, UDP_GRO): "test_who_asks_for_it_reads_together_what_came_together",
 }
 
 
