@@ -11,8 +11,9 @@ from stack.tcp.ranges import RangeSet
 from stack.tcp.rate import Snapshot
 
 _COMPACT = 256
+_NOTHING_SACKED = RangeSet()
 _NOTHING_SENT: deque[tuple[SentSegment, int]] = deque()
-"""The transmissions of every empty scoreboard, which nobody changes: an idle connection needs none of its own."""
+"""Of every scoreboard of which it is true; nobody changes them, and an idle connection needs none of its own."""
 
 
 class SentSegment:
@@ -128,7 +129,7 @@ class Scoreboard:
         """No lost segment below this one waits for retransmission; kept as a sequence number."""
         self.frontier = 0
         """Everything below that was not SACKed has been marked lost."""
-        self.sacked = RangeSet()
+        self.sacked = _NOTHING_SACKED
         self.sacked_bytes = 0
         self.newly_lost: list[SentSegment] = []
         """What has been marked lost since somebody emptied the list."""
@@ -228,8 +229,10 @@ class Scoreboard:
         elif head >= _COMPACT and head * 2 >= end:
             del segments[:head]
             self._head = 0
-        if len(self.sacked):
+        if self.sacked is not _NOTHING_SACKED:
             self.sacked.remove_below(snd_una)
+            if not len(self.sacked):
+                self.sacked = _NOTHING_SACKED
 
     def select_acknowledge(
         self, blocks: tuple[tuple[int, int], ...], snd_una: int, snd_nxt: int, delivery: Delivery
@@ -241,6 +244,8 @@ class Scoreboard:
         for start, end in blocks:
             if start < snd_una or end > snd_nxt or start >= end:
                 continue
+            if self.sacked is _NOTHING_SACKED:
+                self.sacked = RangeSet()
             for gap_start, gap_end in self.sacked.gaps(start, end):
                 covered_start, covered_end = self.sacked.add(gap_start, gap_end)
                 self._mark_sacked(gap_start, gap_end, covered_start, covered_end, delivery)
@@ -293,7 +298,7 @@ class Scoreboard:
 
     def forget_sacked(self) -> None:
         """The receiver has reneged (RFC 2018 8): no SACK mark counts any more."""
-        self.sacked.clear()
+        self.sacked = _NOTHING_SACKED
         self.sacked_bytes = self.frontier = 0
         for index in range(self._head, len(self.segments)):
             self.segments[index].sacked = self.segments[index].delivered = False
