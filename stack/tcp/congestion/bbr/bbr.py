@@ -64,8 +64,10 @@ class Bbr(CongestionControl):
         "_full_now",
         "_full_rounds",
         "_initial_window",
+        "_limit",
         "_losses_in_round",
         "_marked_rounds",
+        "_model",
         "_pace",
         "_prior_cwnd",
         "_probe_rtt_done_at",
@@ -102,6 +104,10 @@ class Bbr(CongestionControl):
         self._rounds = Rounds()
         self._initial_window = self.cwnd
         self._pace = 0
+        self._limit = 0
+        """What the model wants in flight at most, acknowledgments in clumps apart."""
+        self._model: tuple[int, int, Phase] | None = None
+        """Bandwidth, RTT and phase from which pace and limit were found."""
         self._restarting = False
         """The first acknowledgments after an idle time have not come."""
         # Has the pipe been filled?
@@ -156,17 +162,21 @@ class Bbr(CongestionControl):
         if round_ended:
             self._rounds_since_probe += 1
             self._conserving = False
-        self._note_losses(sample)
+        if sample.newly_lost:
+            self._note_losses(sample)
         self._update_model(sample, round_ended)
-        self._check_full_bandwidth(sample, round_ended)
-        self._check_startup(sample)
-        self._check_drain(sample)
+        if not self._full_now:
+            self._check_full_bandwidth(sample, round_ended)
+        if not self.phase.is_cycle:
+            self._check_startup(sample)
+            self._check_drain(sample)
         if self.full_bandwidth_reached:
             self._adapt_long_term(sample, round_ended)
             if self.phase.is_cycle:
                 self._update_cycle(sample, round_ended)
         self._update_min_rtt(sample, round_ended)
-        self.bounds.advance(sample)
+        if self.bounds.round_ended:
+            self.bounds.advance(sample)
         self._set_pace()
         self._set_cwnd(sample)
 
@@ -221,6 +231,7 @@ class Bbr(CongestionControl):
         self._aggregation.restart(now)
         if self.phase.is_cycle:
             self._pace = self._at_gain(100)
+            self._model = None
         elif self.phase is Phase.PROBE_RTT:
             self._end_probe_rtt_if_due(now, self._quiet_until)
 
@@ -231,17 +242,18 @@ class Bbr(CongestionControl):
         """The model is in octets; only what is counted in segments changes."""
         super().change_mss(mss)
         self.bounds.change_mss(mss)
+        self._model = None
 
     # -- the model ---------------------------------------------------------------------------------
 
     @property
     def _bandwidth(self) -> int:
-        return min(self.bandwidth.value, self.bounds.bandwidth_lo)
+        bandwidth, bound = self.bandwidth.value, self.bounds.bandwidth_lo
+        return bandwidth if bandwidth < bound else bound
 
     def _note_losses(self, sample: RateSample) -> None:
         """BBRHandleLostPacket."""
-        if sample.newly_lost:
-            self._losses_in_round += 1
+        self._losses_in_round += 1
         for segment in sample.lost_segments:
             if self._probing_samples and lost_too_much(segment.lost, segment.flight, self.mss):
                 self._inflight_too_high(
@@ -256,10 +268,10 @@ class Bbr(CongestionControl):
         if round_ended:
             marked = bounds.marked_share()
             self._marked_rounds = self._marked_rounds + 1 if marked >= _MOSTLY_MARKED else 0
-        bounds.adapt(self.bandwidth.value, self.cwnd, probing=self.phase.probes_bandwidth)
+            self._aggregation.round_ended(forget=not self.full_bandwidth_reached)
+        if bounds.round_ended:
+            bounds.adapt(self.bandwidth.value, self.cwnd, probing=self.phase.probes_bandwidth)
         if sample.newly_delivered:
-            if round_ended:
-                self._aggregation.round_ended(forget=not self.full_bandwidth_reached)
             self._aggregation.update(sample.newly_delivered, self._bandwidth, self.cwnd, sample.now)
 
     def _is_limited(self, sample: RateSample) -> bool:
@@ -285,7 +297,7 @@ class Bbr(CongestionControl):
 
     def _check_full_bandwidth(self, sample: RateSample, round_ended: bool) -> None:
         """BBRCheckFullBWReached."""
-        if self._full_now or self._is_limited(sample):
+        if self._is_limited(sample):
             return
         if sample.rate * 100 >= self._full_bandwidth * _FULL_GROWTH:
             self._forget_full_bandwidth(sample.rate)
@@ -352,26 +364,31 @@ class Bbr(CongestionControl):
     def _update_cycle(self, sample: RateSample, round_ended: bool) -> None:
         """BBRUpdateProbeBWCyclePhase."""
         phase = self.phase
-        if phase is Phase.REFILL:
-            if round_ended:
-                self._probing_samples = True
-                self._go_up(sample)
-        elif phase is Phase.UP:
-            if sample.window_limited and self.cwnd >= self.bounds.inflight_hi:
-                # The bound holds the bandwidth back, so that it does not grow says nothing.
-                self._forget_full_bandwidth(sample.rate)
-            elif self._full_now:
-                self._go_down(sample.now, sample.delivered)
-        elif self._is_time_to_probe(sample.now):
+        if phase.probes_bandwidth:
+            self._update_probe(sample, round_ended)
+        elif sample.now - self._cycle_began > self._probe_wait or (
+            round_ended and self._reno_would_have_grown()
+        ):
             self._refill(sample.delivered)
         elif phase is Phase.DOWN:
             room = min(self.bounds.with_headroom, self._inflight(100))
             if sample.in_flight <= room:
                 self.phase = Phase.CRUISE
 
-    def _is_time_to_probe(self, now: int) -> bool:
-        if now - self._cycle_began > self._probe_wait:
-            return True
+    def _update_probe(self, sample: RateSample, round_ended: bool) -> None:
+        """When the pipe has been filled for a round trip, more than it takes; until nothing more comes of it."""
+        if self.phase is Phase.REFILL:
+            if round_ended:
+                self._probing_samples = True
+                self._go_up(sample)
+        elif sample.window_limited and self.cwnd >= self.bounds.inflight_hi:
+            # The bound holds the bandwidth back, so that it does not grow says nothing.
+            self._forget_full_bandwidth(sample.rate)
+        elif self._full_now:
+            self._go_down(sample.now, sample.delivered)
+
+    def _reno_would_have_grown(self) -> bool:
+        """By a whole flight since the last probe (BBRIsRenoCoexistenceProbeTime)."""
         return self._rounds_since_probe >= min(self._target() // self.mss, _RENO_ROUNDS)
 
     def _target(self) -> int:
@@ -388,7 +405,7 @@ class Bbr(CongestionControl):
                 if self.phase.is_cycle and not self._is_limited(sample):
                     self.bandwidth.advance()
         bounds = self.bounds
-        if bounds.exceeded_by(sample):
+        if (sample.interval_lost or sample.interval_marked) and bounds.exceeded_by(sample):
             if self._probing_samples:
                 self._inflight_too_high(sample.flight, sample, app_limited=self._is_limited(sample))
         elif bounds.inflight_hi != UNLIMITED:
@@ -471,7 +488,13 @@ class Bbr(CongestionControl):
         return self._bandwidth * gain * _PACING_MARGIN // 10_000
 
     def _set_pace(self) -> None:
-        """In Startup the pace never falls: an application that holds back must not slow it down."""
+        """In Startup the pace never falls: an application that holds back must not slow it down.
+
+        Pace and limit of the window follow from the model; they are found anew when it changes.
+        """
+        model = self._bandwidth, self.min_rtt.value, self.phase
+        if model == self._model:
+            return
         if not self._pace:
             if not self.min_rtt.value:
                 return
@@ -479,6 +502,8 @@ class Bbr(CongestionControl):
         pace = self._at_gain(self.phase.pacing_gain)
         if pace and (self.full_bandwidth_reached or pace > self._pace):
             self._pace = pace
+        self._limit = self._inflight(self.phase.cwnd_gain)
+        self._model = model
 
     def _set_cwnd(self, sample: RateSample) -> None:
         """BBRSetCwnd."""
@@ -490,7 +515,7 @@ class Bbr(CongestionControl):
         if self._conserving:
             cwnd = max(cwnd, sample.in_flight + delivered)
         elif delivered:
-            limit = self._inflight(self.phase.cwnd_gain) + self._aggregation.value
+            limit = (self._limit or self._initial_window) + self._aggregation.value
             if self.full_bandwidth_reached:
                 cwnd = min(cwnd + delivered, limit)
             elif cwnd < limit or sample.delivered < self._initial_window:
@@ -498,14 +523,15 @@ class Bbr(CongestionControl):
             cwnd = max(cwnd, least)
         if self.phase is Phase.PROBE_RTT:
             cwnd = min(cwnd, self._probe_rtt_cwnd())
-        self.cwnd = min(cwnd, max(self._limit_by_bounds(), least))
+        bound = self._limit_by_bounds()
+        self.cwnd = cwnd if cwnd <= bound else min(cwnd, max(bound, least))
 
     def _limit_by_bounds(self) -> int:
         bounds, phase = self.bounds, self.phase
-        if phase in (Phase.CRUISE, Phase.PROBE_RTT):
+        if phase.leaves_headroom:
             limit = bounds.with_headroom
         elif phase.is_cycle:
             limit = bounds.inflight_hi
         else:
             limit = UNLIMITED
-        return min(limit, bounds.inflight_lo)
+        return limit if limit < bounds.inflight_lo else bounds.inflight_lo

@@ -92,17 +92,17 @@ class Bounds:
         self._lost_in_round += sample.newly_lost
         self._delivered_in_round += sample.newly_delivered
         self._acknowledged += sample.newly_delivered
-        self._marked += sample.marked
         if sample.marked:
+            self._marked += sample.marked
             self._marks_in_round = True
-        self.bandwidth_latest = max(self.bandwidth_latest, sample.rate)
-        self.inflight_latest = max(self.inflight_latest, sample.interval_delivered)
+        if sample.rate > self.bandwidth_latest:
+            self.bandwidth_latest = sample.rate
+        if sample.interval_delivered > self.inflight_latest:
+            self.inflight_latest = sample.interval_delivered
         self.round_ended = self._loss_round.ended(sample)
 
     def adapt(self, bandwidth: int, cwnd: int, *, probing: bool) -> None:
         """At the end of a round trip: lower the short-term bounds, unless it was spent on probing."""
-        if not self.round_ended:
-            return
         lost = self._lost_in_round
         overload = lost_too_much(lost, lost + self._delivered_in_round, self._mss)
         if not probing and (overload or self._marks_in_round):
@@ -117,10 +117,9 @@ class Bounds:
         self._marks_in_round = False
 
     def advance(self, sample: RateSample) -> None:
-        """The last thing that is done with a sample: the next round trip begins with it."""
-        if self.round_ended:
-            self.bandwidth_latest = sample.rate
-            self.inflight_latest = sample.interval_delivered
+        """The last thing that is done with a sample that ends a round trip: the next begins with it."""
+        self.bandwidth_latest = sample.rate
+        self.inflight_latest = sample.interval_delivered
 
     def marked_share(self) -> int:
         """At the end of a round trip: average the share of marks, and return this round trip's in per cent."""

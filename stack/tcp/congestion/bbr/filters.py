@@ -50,8 +50,8 @@ class MinRtt:
 
     def update(self, rtt: int, now: int) -> None:
         """Take in one sample; ``rtt`` is 0 if the acknowledgment measured none."""
-        self.expired = self.value > 0 and now > self._probed_at + _PROBE_RTT_INTERVAL
-        if rtt and (not self._recent or rtt < self._recent or self.expired):
+        self.expired = now > self._probed_at + _PROBE_RTT_INTERVAL and self.value > 0
+        if rtt and (rtt < self._recent or not self._recent or self.expired):
             self._recent = rtt
             self._probed_at = now
         if self._recent and (
@@ -97,10 +97,12 @@ class Aggregation:
         """``delivered`` octets were acknowledged now; an excess above ``limit`` octets is not believed."""
         expected = bandwidth * (now - self._since) // SECOND
         if self._acknowledged <= expected:
-            self.restart(now)
-            expected = 0
+            self._since = now
+            self._acknowledged = expected = 0
         self._acknowledged += delivered
-        self._now = max(self._now, min(self._acknowledged - expected, limit))
+        excess = self._acknowledged - expected
+        if excess > self._now:
+            self._now = min(excess, max(limit, self._now))
 
     def restart(self, now: int) -> None:
         """What is acknowledged is counted from now."""

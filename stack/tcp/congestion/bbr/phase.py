@@ -31,3 +31,5 @@ class Phase(Enum):
         """Losses are a price that this state pays."""
         self.is_cycle = label in ("down", "cruise", "refill", "up")
         """One of the four states of ProbeBW."""
+        self.leaves_headroom = label in ("cruise", "probe rtt")
+        """Stays clear of the long-term bound, so that flows that come find room."""
