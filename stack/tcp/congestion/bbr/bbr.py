@@ -49,8 +49,8 @@ class Acks(Enum):
 class Bbr(CongestionControl):
     """Paces at the bandwidth of the path, with a bandwidth-delay product or two in flight.
 
-    Departures from the draft: what counts as too much loss allows for chance, for the short-term bounds as well (see
-    :func:`lost_too_much`); Drain gives up after three round trips, if it is the queue of others that does not empty;
+    Departures from the draft: what counts as too much loss allows for chance as long as no queue stands, for the
+    short-term bounds as well (see :func:`lost_too_much`); Drain gives up after three round trips, if it is the queue of others that does not empty;
     marks count whatever the RTT is, where Linux wants a path of at most 5 ms.
     """
 
@@ -254,15 +254,16 @@ class Bbr(CongestionControl):
     def _note_losses(self, sample: RateSample) -> None:
         """BBRHandleLostPacket."""
         self._losses_in_round += 1
+        queued = self.bounds.queued
         for segment in sample.lost_segments:
-            if self._probing_samples and lost_too_much(segment.lost, segment.flight, self.mss):
+            if self._probing_samples and lost_too_much(segment.lost, segment.flight, self.mss, queued=queued):
                 self._inflight_too_high(
                     segment.flight - segment.octets, sample, app_limited=segment.app_limited
                 )
 
     def _update_model(self, sample: RateSample, round_ended: bool) -> None:
         bounds = self.bounds
-        bounds.observe(sample)
+        bounds.observe(sample, self.min_rtt.value)
         if sample.rate >= self.bandwidth.value or not self._is_limited(sample):
             self.bandwidth.update(sample.rate)
         if round_ended:

@@ -6,11 +6,14 @@ from stack.tcp.congestion.rounds import Rounds
 from stack.tcp.rate import RateSample
 
 UNLIMITED = 1 << 62
-_LOSS_THRESHOLD = 3
+_LOSS_THRESHOLD = 2
+_CHANCE = 3
 _BETA = 70
 _HEADROOM = 15
-"""Per cent: of segments that a path may lose without being overloaded; of the bounds that is left after a loss; of the
-known limit that is left to others."""
+"""Per cent: of segments that a path may lose without being overloaded, with a queue and without; of the bounds that is
+left after a loss; of the known limit that is left to others."""
+_QUEUED = 150
+"""Per cent of the smallest RTT: above that a queue stands. Probing by itself makes it 125 in a round trip."""
 _ECN_THRESHOLD = 50
 """Per cent of the flight that may be marked."""
 _ONE = 1 << 16
@@ -20,15 +23,18 @@ _ECN_DIVISOR = 3
 """A round trip with marks costs a third of that share."""
 
 
-def lost_too_much(lost: int, flight: int, mss: int) -> bool:
+def lost_too_much(lost: int, flight: int, mss: int, *, queued: bool) -> bool:
     """Whether to lose ``lost`` of ``flight`` octets is a sign of overload.
 
-    The draft asks whether more than 2 per cent are lost (BBR.LossThresh). In a flight of some dozens that is one
-    segment or two, so it would take a path that loses a few at random for an overloaded one. Here the number has to
-    be four standard deviations above what 3 per cent make.
+    The draft asks whether more than 2 per cent are lost (BBR.LossThresh), and so it is if a queue stands on the path.
+    Without one the loss may be chance: in a flight of some dozens 2 per cent are one segment, and a path that loses a
+    few at random would pass for an overloaded one. There the number has to be four standard deviations above what
+    3 per cent make.
     """
-    excess = 100 * lost - _LOSS_THRESHOLD * flight
-    return excess > 0 and excess * excess > 16 * 100 * _LOSS_THRESHOLD * flight * mss
+    if queued:
+        return 100 * lost > _LOSS_THRESHOLD * flight
+    excess = 100 * lost - _CHANCE * flight
+    return excess > 0 and excess * excess > 16 * 100 * _CHANCE * flight * mss
 
 
 class Bounds:
@@ -48,6 +54,7 @@ class Bounds:
         "inflight_hi",
         "inflight_latest",
         "inflight_lo",
+        "queued",
         "round_ended",
     )
 
@@ -63,6 +70,8 @@ class Bounds:
         """The most that was delivered in this round trip."""
         self.ecn_alpha = _ONE
         """Averaged share of marked octets, in units of 2^-16."""
+        self.queued = False
+        """The last RTT says that a queue stands on the path."""
         self.round_ended = False
         """A round trip, as they are counted for losses, ends with this sample."""
         self._delivered_in_round = 0
@@ -83,8 +92,10 @@ class Bounds:
         """The peer reports congestion experienced."""
         self._marks_in_round = True
 
-    def observe(self, sample: RateSample) -> None:
+    def observe(self, sample: RateSample, min_rtt: int) -> None:
         """The latest delivery signals; the first thing that is done with a sample."""
+        if sample.rtt:
+            self.queued = 100 * sample.rtt > _QUEUED * min_rtt > 0
         if sample.newly_lost and not self._lost_in_round:
             # The first loss begins a round trip: all that the overload costs is then in one.
             self._loss_round.begin(sample.delivered)
@@ -104,7 +115,7 @@ class Bounds:
     def adapt(self, bandwidth: int, cwnd: int, *, probing: bool) -> None:
         """At the end of a round trip: lower the short-term bounds, unless it was spent on probing."""
         lost = self._lost_in_round
-        overload = lost_too_much(lost, lost + self._delivered_in_round, self._mss)
+        overload = lost_too_much(lost, lost + self._delivered_in_round, self._mss, queued=self.queued)
         if not probing and (overload or self._marks_in_round):
             self.inflight_lo = min(self.inflight_lo, cwnd)
             if self._marks_in_round:
@@ -150,7 +161,7 @@ class Bounds:
 
     def exceeded_by(self, sample: RateSample) -> bool:
         """Whether what was in flight was too much (IsInflightTooHigh)."""
-        if lost_too_much(sample.interval_lost, sample.flight, self._mss):
+        if lost_too_much(sample.interval_lost, sample.flight, self._mss, queued=self.queued):
             return True
         return sample.interval_marked * 100 > sample.interval_delivered * _ECN_THRESHOLD
 

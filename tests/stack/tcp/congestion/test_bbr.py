@@ -201,12 +201,18 @@ def test_a_shallow_buffer_is_used_and_not_flooded(buffer: float) -> None:
     assert (run.path.drops - drops) * MSS < 0.02 * delivered
 
 
-def test_the_threshold_allows_for_chance() -> None:
+def test_without_a_queue_the_threshold_allows_for_chance() -> None:
     """Three per cent and four standard deviations: a few segments of a small flight, hardly more of a large one."""
-    assert not lost_too_much(4 * MSS, 40 * MSS, MSS)
-    assert lost_too_much(7 * MSS, 40 * MSS, MSS)
-    assert not lost_too_much(300 * MSS, 10_000 * MSS, MSS)
-    assert lost_too_much(400 * MSS, 10_000 * MSS, MSS)
+    assert not lost_too_much(4 * MSS, 40 * MSS, MSS, queued=False)
+    assert lost_too_much(7 * MSS, 40 * MSS, MSS, queued=False)
+    assert not lost_too_much(300 * MSS, 10_000 * MSS, MSS, queued=False)
+    assert lost_too_much(400 * MSS, 10_000 * MSS, MSS, queued=False)
+
+
+def test_with_a_queue_two_per_cent_are_too_much() -> None:
+    """Draft 2.7: BBR.LossThresh."""
+    assert not lost_too_much(MSS, 50 * MSS, MSS, queued=True)
+    assert lost_too_much(MSS, 49 * MSS, MSS, queued=True)
 
 
 def test_startup_ends_when_the_buffer_overflows() -> None:
