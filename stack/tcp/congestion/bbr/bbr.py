@@ -50,8 +50,8 @@ class Bbr(CongestionControl):
     """Paces at the bandwidth of the path, with a bandwidth-delay product or two in flight.
 
     Departures from the draft: what counts as too much loss allows for chance as long as no queue stands, for the
-    short-term bounds as well (see :func:`lost_too_much`); Drain gives up after three round trips, if it is the queue of others that does not empty;
-    marks count whatever the RTT is, where Linux wants a path of at most 5 ms.
+    short-term bounds as well (see :func:`lost_too_much`); Drain gives up after three round trips, if it is the queue of
+    others that does not empty; marks count whatever the RTT is, where Linux wants a path of at most 5 ms.
     """
 
     __slots__ = (
