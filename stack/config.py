@@ -363,7 +363,8 @@ class TcpConfig(Section):
         "(Linux tcp_invalid_ratelimit).", unit="ns", low=0, high=10 * SECOND,
     )  # fmt: skip
     slow_start_after_idle: bool = knob(
-        True, "Restart from the initial window after an idle RTO (RFC 5681 4.1)."
+        True,
+        "Halve the window for each RTO of silence, down to the initial window (RFC 2861 3.1, RFC 5681 4.1).",
     )
     option_order: str = knob(
         "linux", "How a SYN's options are ordered and padded: as Linux or as FreeBSD does it.",

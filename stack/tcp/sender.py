@@ -758,10 +758,15 @@ class Sender:
         return self.congestion.in_slow_start and self.congestion.cwnd < 2 * self._max_flight
 
     def _restart_after_idle(self, now: int) -> None:
-        """RFC 5681 4.1."""
+        """The window is halved for each RTO of silence, down to the restart window of RFC 5681 4.1.
+
+        That is RFC 2861 3.1 and Linux's tcp_cwnd_restart(): a short pause does not cost all that is known of the path.
+        """
         config = self._connection.config
-        if config.slow_start_after_idle and now - self.last_sent > self.rtt.rto:
-            self.congestion.restart(config.initial_window * self.mss)
+        silence = now - self.last_sent
+        if config.slow_start_after_idle and silence > self.rtt.rto:
+            left = self.congestion.cwnd // self.mss >> (silence - 1) // self.rtt.rto
+            self.congestion.restart(max(left, config.initial_window) * self.mss)
             self.last_sent = now
 
     # -- timers ------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ class CongestionControl(ABC):
         """Data goes out after a time with nothing outstanding."""
 
     def restart(self, window: int) -> None:
-        """The connection was idle for longer than an RTO (RFC 5681 4.1); ``window`` is the restart window."""
+        """The connection was idle for longer than an RTO; ``window`` is what is left of cwnd (RFC 2861 3.1)."""
         self.ssthresh = max(self.ssthresh, self.cwnd * 3 // 4) if self.ssthresh != UNLIMITED else UNLIMITED
         self.cwnd = min(self.cwnd, window)
 

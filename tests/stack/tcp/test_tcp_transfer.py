@@ -127,6 +127,27 @@ def test_idle_connections_start_slowly_again() -> None:
     assert len(script.sent()) == 10
 
 
+@pytest.mark.parametrize(("rtos", "left"), [(0.9, 40), (1.5, 20), (2.5, 10), (9, 10)])
+def test_the_window_is_halved_for_each_rto_of_silence(rtos: float, left: int) -> None:
+    """RFC 2861 3.1, as Linux: and ssthresh remembers three quarters of where it was."""
+    script = Script()
+    connection = script.accept()
+    ack = 1
+    for flight in (10, 20):
+        connection.send(bytes(flight * MSS))
+        script.after(10 * MILLISECOND)
+        ack += flight * MSS
+        script.send(".", 1, ack)
+    sender = connection.sender
+    assert sender.congestion.cwnd == 40 * MSS
+    sender.congestion.ssthresh = 20 * MSS
+    script.after(int(rtos * sender.rtt.rto) - 10 * MILLISECOND)
+    script.sent()
+    connection.send(bytes(50 * MSS))
+    assert len(script.sent()) == left
+    assert sender.congestion.ssthresh == (20 if rtos < 1 else 30) * MSS
+
+
 def test_a_window_that_is_not_used_does_not_grow() -> None:
     """RFC 7661: an application-limited flow learns nothing about the path."""
     script = Script()
