@@ -87,7 +87,7 @@ def linux_cells() -> Iterator[Cell]:
                 "topology.links.path.forward.loss": f"{loss:%}",
                 "topology.links.path.backward.loss": f"{loss:%}",
             }
-            seeds = _seeds(5 if control == "bbr" else 21, loss)
+            seeds = _seeds(5 if control == "bbr" else 40, loss)
             yield Cell(control, 50, loss, reference, "emulated_path", settings, 0.5, 6, seeds)
 
 
