@@ -59,7 +59,7 @@ class ByteQueue:
             self._at = end
             return memoryview(first)[at:end]
         if end == size:
-            self._drop(1)
+            self._discard(1)
             return first if not at else memoryview(first)[at:]
         taken: list[Buffer] = [memoryview(first)[at:]]
         limit -= size - at
@@ -72,11 +72,11 @@ class ByteQueue:
             taken.append(piece)
             limit -= len(piece)
             whole += 1
-        self._drop(whole)
+        self._discard(whole)
         self._at = limit
         return b"".join(taken)
 
-    def _drop(self, pieces: int) -> None:
+    def _discard(self, pieces: int) -> None:
         self._at = 0
         if not self.length:
             self._pieces = _NONE

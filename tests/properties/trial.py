@@ -1,6 +1,6 @@
 """A scene is played, and watched from packet to packet; what is wrong with it comes with a scenario that replays it.
 
-``python -m tests.scenarios.properties.trial FILE`` watches a scenario that was printed so, with the same eyes.
+``python -m tests.properties.trial FILE`` watches a scenario that was printed so, with the same eyes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.stack.tcp.invariants import check_against_peer, check_sack_blocks, ch
 
 _HEADER = """\
 # Save this in the root of the repository as talk.yaml. Replay it:  usernetstack run talk.yaml --pcap out
-# Watch it as the test does:  python -m tests.scenarios.properties.trial talk.yaml
+# Watch it as the test does:  python -m tests.properties.trial talk.yaml
 """
 _AFTERWARDS = 90 * SECOND
 """After TIME-WAIT, and after each timer of TCP."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 Scene = dict[str, Any]
 
-_CONVERSATION = "tests.scenarios.properties.conversation"
+_CONVERSATION = "tests.properties.conversation"
 _BOUNDED = {
     "time_wait": "1s",
     "fin_wait_2": "5s",

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 
 from scenarios.world import World
-from tests.scenarios.properties.scenes import Scene, scenes
-from tests.scenarios.properties.trial import TrialError, play
+from tests.properties.scenes import Scene, scenes
+from tests.properties.trial import TrialError, play
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = settings.default.max_examples if "HYPOTHESIS_PROFILE" in os.environ else 30
@@ -41,15 +41,15 @@ PLAIN: Scene = {
             "kind": "python",
             "from": "client",
             "to": "server",
-            "python": "tests.scenarios.properties.conversation:call",
-            "python_server": "tests.scenarios.properties.conversation:answer",
+            "python": "tests.properties.conversation:call",
+            "python_server": "tests.properties.conversation:answer",
             "arguments": {
                 side: {"data": 50_000, "chunk": 1000, "pause": 0, "ending": "shut", "read": 4096, "rest": 0}
                 for side in ("client", "server")
             },
         }
     },
-    "expect": {"python": ["tests.scenarios.properties.conversation:was_whole"]},
+    "expect": {"python": ["tests.properties.conversation:was_whole"]},
 }
 
 
