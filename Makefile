@@ -20,7 +20,7 @@ conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks --json out/bench.json $(if $(BASE),--base $(BASE)) $(ARGS)
 
 # pip 23 and later; the pins are for every Python that the project supports.
 $(STAMP): pyproject.toml constraints.txt

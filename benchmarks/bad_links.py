@@ -1,4 +1,4 @@
-"""``python -m benchmarks.yardstick [RUNS]``: goodput of the stack beside that of the kernel, over the same bad links.
+"""Goodput of the stack beside that of the kernel, over the same bad links.
 
 Ours to a kernel over a TAP, and kernel to kernel over two TAPs with the same impairments between them, at once.
 """
@@ -22,11 +22,10 @@ _FLOWS = {"cubic": 12, "reno": 12, "bbr": 2}
 _SIZE = 2_000_000
 
 
-def main() -> None:
+def main(runs: int) -> None:
     """Measure all, print the medians over the runs."""
     if reason := available():
         sys.exit(f"not measured: {reason}")
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     table = Table(box=None, title=f"Mbit/s, medians of {runs} runs", title_justify="left")
     for heading in ("congestion control", "link", "ours to kernel", "kernel to kernel", "ratio"):
         table.add_column(heading, justify="left" if heading in ("congestion control", "link") else "right")
@@ -45,7 +44,3 @@ def _measure(congestion: str, link: str, flows: int, runs: int) -> tuple[float, 
     results = [asyncio.run(goodputs(settings, impairments, flows, _SIZE)) for _ in range(runs)]
     ours, kernels = (median(mean_goodput(each[side]) for each in results) for side in (0, 1))
     return ours / 1e6, kernels / 1e6
-
-
-if __name__ == "__main__":
-    main()
