@@ -168,7 +168,7 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
                 return False
         elif timestamps.is_old(value, now) and not _is_overtaken_ack(connection, segment):
             connection.drop("tcp.paws")
-            connection.answer_unacceptable(segment)
+            _answer_unacceptable(connection, segment)
             return False
     start = segment.sequence
     end = start + segment.length + (flags & FIN) + (1 if flags & SYN else 0)
@@ -178,8 +178,16 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
     if flags & SYN:
         connection.challenge()
     elif not flags & RST:
-        connection.answer_unacceptable(segment)
+        _answer_unacceptable(connection, segment)
     return False
+
+
+def _answer_unacceptable(connection: Connection, segment: Segment) -> None:
+    """Acknowledge what was dropped; octets that had arrived before are reported (RFC 2883 4, Linux tcp_send_dupack)."""
+    receiver = connection.receiver
+    if segment.length and segment.sequence < receiver.rcv_nxt:
+        receiver.arrived_again(segment.sequence, min(segment.sequence + segment.length, receiver.rcv_nxt))
+    connection.answer_unacceptable(segment)
 
 
 def _is_syn_again(connection: Connection, segment: Segment) -> bool:

@@ -131,7 +131,7 @@ class Receiver:
             return
         if end <= self.rcv_nxt:
             self.interactive = False
-            self._arrived_again(sequence, end)
+            self.arrived_again(sequence, end)
             counter = self._connection.ecn.counter
             if counter is not None:
                 counter.arrived_again(sequence)
@@ -145,7 +145,7 @@ class Receiver:
             self.segments_out_of_order += 1
             known = self.out_of_order.ranges.around(sequence)
             if known is not None:
-                self._arrived_again(sequence, min(end, known[1]))
+                self.arrived_again(sequence, min(end, known[1]))
             if self.out_of_order is _NOTHING:
                 self.out_of_order = Reassembly(self._connection.config.out_of_order_segments)
             if end > sequence and not self.out_of_order.insert(sequence, payload):
@@ -153,7 +153,7 @@ class Receiver:
             self.ack_due = True
             return
         if sequence < self.rcv_nxt:
-            self._arrived_again(sequence, self.rcv_nxt)
+            self.arrived_again(sequence, self.rcv_nxt)
             payload = memoryview(payload)[self.rcv_nxt - sequence :]
         self._deliver(payload)
         if self.out_of_order.starts:
@@ -170,7 +170,7 @@ class Receiver:
         self.data_arrives(segment, now)
         self.data_arrived_at = None
 
-    def _arrived_again(self, start: int, end: int) -> None:
+    def arrived_again(self, start: int, end: int) -> None:
         """Octets that we had already: the next ACK says so (RFC 2883 4)."""
         self.ack_due = True
         if self._connection.config.dsack:

@@ -446,3 +446,18 @@ def test_sacks_of_what_was_sent_later_do_not() -> None:
         if connection.sender.recovery.phase is Phase.LOSS:
             break
     assert script.clock.now() - started < 400 * MILLISECOND
+
+
+# -- reporting duplicates ----------------------------------------------------------------------------------
+
+
+@pytest.mark.shows("RFC 2883 4.1.1")
+def test_a_segment_from_before_the_last_ack_is_reported() -> None:
+    """It is not acceptable by its sequence number; but the peer's retransmission was needless, and it must learn so."""
+    script = Script()
+    script.accept()
+    script.send(".", 1, 1, bytes(4 * MSS))
+    script.sent()
+    script.send(".", 1, 1, bytes(MSS))
+    (answer,) = script.sent()
+    assert (answer.ack, answer.sack) == (1 + 4 * MSS, [(1, 1 + MSS)])
