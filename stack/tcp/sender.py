@@ -10,6 +10,7 @@ from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.chronograph import BUSY, IDLE, RECEIVE_WINDOW, SEND_BUFFER, Chronograph
 from stack.tcp.congestion import CongestionControl, find
+from stack.tcp.cwnd_validation import CwndValidation
 from stack.tcp.ecn import Feedback
 from stack.tcp.pacing import Pacer, burst
 from stack.tcp.plpmtud import MtuProbing
@@ -39,8 +40,6 @@ class Sender:
     __slots__ = (
         "_blocked_since",
         "_connection",
-        "_cwnd_limited",
-        "_max_flight",
         "_max_window",
         "_pacer",
         "_persists",
@@ -53,7 +52,6 @@ class Sender:
         "_short_of_space",
         "_small_end",
         "_unsent",
-        "_window_round_end",
         "alarm",
         "board",
         "bytes_acked",
@@ -61,6 +59,7 @@ class Sender:
         "chronograph",
         "closing",
         "congestion",
+        "cwnd_validation",
         "data_segments_sent",
         "duplicates_reported",
         "fin_sent",
@@ -140,9 +139,7 @@ class Sender:
         self._max_window = 0
         self._small_end = iss
         self.last_sent = 0
-        self._cwnd_limited = False
-        self._max_flight = 0
-        self._window_round_end = iss
+        self.cwnd_validation = CwndValidation(iss)
 
     # -- from the application ----------------------------------------------------------------------
 
@@ -269,7 +266,8 @@ class Sender:
         self._pace_if_wanted()
         self.recovery = self._new_recovery(self.iss)
         self.recovery.sack = self._connection.sack
-        self._small_end = self._window_round_end = self.snd_nxt
+        self.cwnd_validation = CwndValidation(self.snd_nxt)
+        self._small_end = self.snd_nxt
         self.last_sent = self._connection.clock.now()
 
     def first_window(self, segment: Segment) -> None:
@@ -396,7 +394,7 @@ class Sender:
         self.rtt.sample(rtt, self.snd_una, self.snd_nxt, now)
         newest = segments[-1]
         self.rack.delivered_in_order(newest, now)
-        if self._window_was_used():
+        if self.cwnd_validation.may_grow(congestion):
             congestion.acknowledged(octets, now, self.rtt.srtt)
         else:
             congestion.application_limited()
@@ -483,7 +481,7 @@ class Sender:
                 min_rtt=self.rtt.minimum,
                 in_flight=self.recovery.pipe,
                 prior_in_flight=before_flight,
-                window_limited=self._cwnd_limited,
+                window_limited=self.cwnd_validation.limited,
             )
         )
 
@@ -530,7 +528,7 @@ class Sender:
             marked=marked,
         )
         if advanced and recovery.may_grow:
-            if self._window_was_used():
+            if self.cwnd_validation.may_grow(congestion):
                 congestion.acknowledged(delivery.octets, now, self.rtt.srtt)
             else:
                 congestion.application_limited()
@@ -557,7 +555,11 @@ class Sender:
         recovery, board = self.recovery, self.board
         limited = False
         if not board.segments and self._unsent.length:
-            self._restart_after_idle(now)
+            config = self._connection.config
+            if self.cwnd_validation.after_silence(
+                self.congestion, config, now - self.last_sent, self.rtt.rto
+            ):
+                self.last_sent = now
             self.congestion.resume(now)
         new_first, start = recovery.new_first, self.snd_nxt
         pacer = self._pacer
@@ -592,7 +594,7 @@ class Sender:
             room -= self.snd_nxt - before
             if length > self.mss and self.mtu_probing.active:
                 self.mtu_probing.sent(board.last)
-        self._note_window_use(limited)
+        self.cwnd_validation.note(limited, recovery.pipe, self.snd_una, self.snd_nxt)
         waits = limited or (pacer is not None and pacer.waiting)
         condition = BUSY if waits and self._unsent.length else self._condition(waits)
         if condition != self.chronograph.condition:
@@ -737,37 +739,6 @@ class Sender:
         self._connection.transmit(
             segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
         )
-
-    # -- window use --------------------------------------------------------------------------------
-
-    def _note_window_use(self, limited: bool) -> None:
-        """Remember for a round trip whether cwnd was what held us back (RFC 7661, as Linux's tcp_cwnd_validate)."""
-        flight = self.recovery.pipe
-        if (
-            self.snd_una >= self._window_round_end
-            or limited
-            or (not self._cwnd_limited and flight > self._max_flight)
-        ):
-            self._cwnd_limited = limited
-            self._max_flight = flight
-            self._window_round_end = self.snd_nxt
-
-    def _window_was_used(self) -> bool:
-        if self._cwnd_limited:
-            return True
-        return self.congestion.in_slow_start and self.congestion.cwnd < 2 * self._max_flight
-
-    def _restart_after_idle(self, now: int) -> None:
-        """The window is halved for each RTO of silence, down to the restart window of RFC 5681 4.1.
-
-        That is RFC 2861 3.1 and Linux's tcp_cwnd_restart(): a short pause does not cost all that is known of the path.
-        """
-        config = self._connection.config
-        silence = now - self.last_sent
-        if config.slow_start_after_idle and silence > self.rtt.rto:
-            left = self.congestion.cwnd // self.mss >> (silence - 1) // self.rtt.rto
-            self.congestion.restart(max(left, config.initial_window) * self.mss)
-            self.last_sent = now
 
     # -- timers ------------------------------------------------------------------------------------
 
