@@ -637,7 +637,9 @@ class Connection:
     def deferring(self) -> bool:
         """Only data are missing: no SYN/ACK is sent again before their time is over (Linux ``syn_ack_recalc``)."""
         listener = self.listener
-        return self._shook_hands and listener is not None and self.sender.retries < listener.defer_accept
+        return (
+            self._shook_hands and listener is not None and self.sender.timers.retries < listener.defer_accept
+        )
 
     def timed_out(self) -> None:
         """The peer has not answered for too long."""
@@ -758,7 +760,7 @@ class Connection:
         if flags & SYN:
             options = self._syn_options(first=not retransmission, answer=bool(flags & ACK))
             window = receiver.window.first
-            timeouts = self.sender.retries
+            timeouts = self.sender.timers.retries
             flags |= ecn.in_syn_ack(timeouts) if flags & ACK else ecn.in_syn(timeouts)
         else:
             window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)

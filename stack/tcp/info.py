@@ -124,8 +124,8 @@ def tcp_info(connection: Connection) -> TcpInfo:
     return TcpInfo(
         tcpi_state=LINUX_NUMBERS[connection.state],
         tcpi_ca_state=sender.recovery.phase.value,
-        tcpi_retransmits=sender.retries,
-        tcpi_probes=sender.probes,
+        tcpi_retransmits=sender.timers.retries,
+        tcpi_probes=sender.timers.probes,
         tcpi_backoff=rtt.backoff,
         tcpi_options=options if connection.state is not State.SYN_SENT else 0,
         tcpi_snd_wscale=connection.snd_shift,

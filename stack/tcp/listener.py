@@ -257,7 +257,7 @@ class Listener:
         """The handshake would be complete, but TCP_DEFER_ACCEPT waits for data: the ACK is ignored, as in Linux."""
         if connection.key in self._fast_opens:
             return False
-        if segment.length or segment.flags & FIN or connection.sender.retries >= self.defer_accept:
+        if segment.length or segment.flags & FIN or connection.sender.timers.retries >= self.defer_accept:
             return False
         self._tcp.host.drop("tcp.accept_deferred")
         connection.shake_hands()

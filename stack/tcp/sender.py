@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from stack.clock import MILLISECOND, SECOND, Alarm
+from stack.clock import MILLISECOND, SECOND
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.chronograph import BUSY, IDLE, RECEIVE_WINDOW, SEND_BUFFER, Chronograph
@@ -18,11 +18,12 @@ from stack.tcp.probe import TailLossProbe
 from stack.tcp.rack import Rack
 from stack.tcp.rate import DeliveryRate
 from stack.tcp.recovery import Phase, Recovery
-from stack.tcp.rtt import R1, RttEstimator
+from stack.tcp.rtt import RttEstimator
 from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment, packets_of
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import widen
 from stack.tcp.state import State
+from stack.tcp.timers import Timers
 from stack.wire.tcp import ACK, FIN, PSH, SYN
 
 if TYPE_CHECKING:
@@ -30,29 +31,19 @@ if TYPE_CHECKING:
 
 _RTO_AFTER_LOST_SYN = 3 * SECOND
 """RFC 6298 5.7: if the SYN was lost and there is no measurement."""
-_SUSPICIOUS_RETRIES = 3
-"""So many timeouts in a row may be because of Fast Open (Linux ``tcp_fastopen_active_detect_blackhole``)."""
 
 
 class Sender:
     """SND of RFC 9293 3.3.1: what is queued, what is out, and when the next segment may go."""
 
     __slots__ = (
-        "_blocked_since",
         "_connection",
         "_max_window",
         "_pacer",
-        "_persists",
-        "_probe",
-        "_probe_at",
-        "_probe_is_stale",
         "_probed_with_data",
         "_record_ends",
-        "_rto_at",
         "_short_of_space",
         "_small_end",
-        "_unsent",
-        "alarm",
         "board",
         "bytes_acked",
         "bytes_retransmitted",
@@ -68,11 +59,10 @@ class Sender:
         "last_sent",
         "mss",
         "mtu_probing",
-        "probes",
+        "queue",
         "rack",
         "rate",
         "recovery",
-        "retries",
         "rtt",
         "segments_retransmitted",
         "snd_nxt",
@@ -81,6 +71,8 @@ class Sender:
         "snd_wl2",
         "snd_wnd",
         "syn_data",
+        "tail_loss_probe",
+        "timers",
     )
 
     def __init__(self, connection: Connection, iss: int, mss: int) -> None:
@@ -106,23 +98,12 @@ class Sender:
         self.rack = Rack(self.board, self.rtt)
         self.mtu_probing = MtuProbing(connection)
         self.recovery = self._new_recovery(iss)
-        self._probe = TailLossProbe(self.rtt)
-        self._rto_at = 0
-        self._probe_at: int | None = None
-        self._probe_is_stale = False
-        """The timers have changed, and the alarm is still to be set: :meth:`output` does, which follows every ACK."""
-        self.alarm = Alarm(connection.clock, self._alarm)
-        self.retries = 0
-        """Consecutive expiries of the retransmission timer."""
-        self.probes = 0
-        """Unanswered window probes."""
-        self._persists = 0
-        """Expiries of the persist timer since something could be sent."""
+        self.tail_loss_probe = TailLossProbe(self.rtt)
+        self.timers = Timers(connection, self)
         self._probed_with_data = False
         """A window probe has carried the next octet, which counts as sent if the peer takes it."""
         self._record_ends: deque[int] | None = None
         """Where a segment must end, in the data that were not sent yet (MSG_EOR); None: nowhere."""
-        self._blocked_since = 0
         self.fin_sent = False
         self.bytes_acked = 0
         self.bytes_retransmitted = 0
@@ -133,7 +114,8 @@ class Sender:
         self.chronograph = Chronograph()
         self._short_of_space = False
         """The application had more to write than there was space for."""
-        self._unsent = ByteQueue()
+        self.queue = ByteQueue()
+        """Accepted, not yet sent."""
         self.closing = False
         """A FIN follows the data."""
         self._max_window = 0
@@ -146,7 +128,7 @@ class Sender:
     @property
     def queued(self) -> int:
         """Octets of data that were accepted and are not yet acknowledged."""
-        return self._unsent.length + self.unacknowledged
+        return self.queue.length + self.unacknowledged
 
     @property
     def unacknowledged(self) -> int:
@@ -156,12 +138,12 @@ class Sender:
     @property
     def has_business(self) -> bool:
         """Something is out, or waits to be sent."""
-        return bool(self.board.segments or self._unsent.length or (self.closing and not self.fin_sent))
+        return bool(self.board.segments or self.queue.length or (self.closing and not self.fin_sent))
 
     @property
     def unsent(self) -> int:
         """Octets that wait to be sent for the first time."""
-        return self._unsent.length
+        return self.queue.length
 
     @property
     def bytes_sent(self) -> int:
@@ -187,14 +169,14 @@ class Sender:
             return 0
         if taken < len(data):
             data = memoryview(data)[:taken]
-        self._unsent.append(data if isinstance(data, bytes) else bytes(data))
+        self.queue.append(data if isinstance(data, bytes) else bytes(data))
         return taken
 
     def end_record(self) -> None:
         """What is written from now on is never in one segment with what was written before."""
         if self._record_ends is None:
             self._record_ends = deque()
-        self._record_ends.append(self.snd_nxt + self._unsent.length)
+        self._record_ends.append(self.snd_nxt + self.queue.length)
 
     def close(self) -> None:
         """Queue the FIN behind the data."""
@@ -209,10 +191,10 @@ class Sender:
 
     def send_syn(self, flags: int) -> None:
         """Send the SYN or SYN/ACK; if it has to be sent again, it goes without data (RFC 7413 4.2.1)."""
-        data = self._unsent.peek(self.syn_data)
+        data = self.queue.peek(self.syn_data)
         syn = SentSegment(self.snd_nxt, self.snd_nxt + 1, data, flags, self._connection.clock.now())
         self._emit(syn)
-        self._schedule_probe(syn.sent_at)
+        self.timers.schedule_probe(syn.sent_at)
         syn.payload = b""
 
     @property
@@ -226,7 +208,7 @@ class Sender:
         The rest is sent as if for the first time.
         """
         taken = ack - self.snd_nxt if ack > self.snd_nxt else 0
-        self._unsent.take(taken)
+        self.queue.take(taken)
         self.snd_nxt += taken
         self.syn_data = 0
         return taken
@@ -239,7 +221,7 @@ class Sender:
 
     def repeat_syn(self) -> None:
         """The SYN was too large for the path, because of its data: at once again, without them."""
-        self._retransmit(self.board.first, self._connection.clock.now())
+        self.retransmit(self.board.first, self._connection.clock.now())
 
     def answer_syn(self) -> None:
         """The peer's SYN came while ours is out: send it at once, as a SYN/ACK."""
@@ -249,7 +231,7 @@ class Sender:
             return
         segment = self.board.first
         segment.flags |= ACK
-        self._retransmit(segment, self._connection.clock.now())
+        self.retransmit(segment, self._connection.clock.now())
 
     def begin(self, mss: int) -> None:
         """The handshake is over: with the options known, start from the initial window (RFC 6928).
@@ -331,7 +313,7 @@ class Sender:
         advanced = ack - self.snd_una
         predicted = advanced > 0 and not segment.sack and recovery.phase is Phase.OPEN and board.calm
         self._update_window(segment, scale)
-        self.probes = 0
+        self.timers.probes = 0
         if not board.segments:
             if segment.sack and recovery.sack and self._take_sack(segment.sack, ack, Delivery()):
                 recovery.undo_if_needless()
@@ -341,7 +323,7 @@ class Sender:
             board.acknowledge(ack, delivery)
             self.snd_una = ack
             self.bytes_acked += advanced
-            self.retries = 0
+            self.timers.retries = 0
             self.rack.acknowledged(ack)
         if predicted and self._take_predicted(delivery, before_flight, now):
             return
@@ -363,19 +345,21 @@ class Sender:
             return
         echo = self._echo(segment)
         rtt = self._measure(delivery, echo, now)
-        if self._probe.acknowledged(ack, reported=reported, pure_duplicate=duplicate and not segment.sack):
+        if self.tail_loss_probe.acknowledged(
+            ack, reported=reported, pure_duplicate=duplicate and not segment.sack
+        ):
             recovery.reduce(ack, self.snd_nxt, now)
         self._recover(delivery, echo, now, bool(advanced), duplicate, marked > 0)
         self._sample(delivery, rtt, before_flight, marked, now)
         if self.mtu_probing.active:
             self.mtu_probing.acknowledged()
         if not board.segments:
-            self._stop_timers()
+            self.timers.stop()
         elif advanced:
-            self._restart_rto(now)
+            self.timers.restart_rto(now)
         elif delivery.segments:
-            self._note_sacked(delivery, now)
-        self._show()
+            self.timers.sacked(delivery, now)
+        self.show()
 
     def _take_predicted(self, delivery: Delivery, before_flight: int, now: int) -> bool:
         """An ACK of what was sent once, in order, while nothing was amiss: all that loss detection would find is what
@@ -383,7 +367,7 @@ class Sender:
         if (
             not delivery.segments
             or delivery.retransmitted
-            or self._probe.end is not None
+            or self.tail_loss_probe.end is not None
             or self.recovery.duplicate_acks
             or self.mtu_probing.active
             or self._connection.ecn.feedback is not Feedback.NONE
@@ -402,10 +386,10 @@ class Sender:
         self.rate.segment_delivered(newest)
         self._finish_sample(octets, rtt, before_flight, 0, now)
         if self.board.segments:
-            self._restart_rto(now)
+            self.timers.restart_rto(now)
         else:
-            self._stop_timers()
-        self._show()
+            self.timers.stop()
+        self.show()
         return True
 
     def _is_newer(self, segment: Segment) -> bool:
@@ -432,8 +416,8 @@ class Sender:
         self._recover(delivery, self._echo(segment), now, False, False, False)
         self._sample(delivery, 0, before_flight, 0, now)
         if delivery.segments:
-            self._note_sacked(delivery, now)
-        self._show()
+            self.timers.sacked(delivery, now)
+        self.show()
 
     def _take_sack(
         self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery
@@ -524,7 +508,7 @@ class Sender:
             advanced=advanced,
             duplicate=duplicate,
             echo=echo,
-            has_new_data=bool(self._unsent.length) and self.snd_nxt < self.snd_una + self.snd_wnd,
+            has_new_data=bool(self.queue.length) and self.snd_nxt < self.snd_una + self.snd_wnd,
             marked=marked,
         )
         if advanced and recovery.may_grow:
@@ -533,16 +517,17 @@ class Sender:
             else:
                 congestion.application_limited()
         if at_once:
-            self._retransmit_first(now)
+            self.retransmit_first(now)
 
-    def _retransmit_first(self, now: int) -> None:
+    def retransmit_first(self, now: int) -> None:
         """Recovery begins, or finds the next hole: its retransmission goes whatever cwnd says."""
-        self._probe.reset()
+        self.tail_loss_probe.reset()
         lost = self.recovery.next_retransmission()
         if lost is not None:
-            self._retransmit(self.board.front(lost, self.mss), now)
+            self.retransmit(self.board.front(lost, self.mss), now)
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """The observer sees how the window has changed."""
         observer = self._connection.tcp.host.observer
         if observer is not None:
             observer.window_changed(self._connection)
@@ -554,7 +539,7 @@ class Sender:
         now = self._connection.clock.now()
         recovery, board = self.recovery, self.board
         limited = False
-        if not board.segments and self._unsent.length:
+        if not board.segments and self.queue.length:
             config = self._connection.config
             if self.cwnd_validation.after_silence(
                 self.congestion, config, now - self.last_sent, self.rtt.rto
@@ -574,7 +559,7 @@ class Sender:
                     break
                 if pacer is not None and not pacer.may_send(now):
                     break
-                self._retransmit(lost, now)
+                self.retransmit(lost, now)
                 room -= size
                 continue
             length = self._next_length(room)
@@ -590,26 +575,26 @@ class Sender:
             if pacer is not None and not pacer.may_send(now):
                 break
             before = self.snd_nxt
-            self._send_new(length, now)
+            self.send_new(length, now)
             room -= self.snd_nxt - before
             if length > self.mss and self.mtu_probing.active:
                 self.mtu_probing.sent(board.last)
         self.cwnd_validation.note(limited, recovery.pipe, self.snd_una, self.snd_nxt)
         waits = limited or (pacer is not None and pacer.waiting)
-        condition = BUSY if waits and self._unsent.length else self._condition(waits)
+        condition = BUSY if waits and self.queue.length else self._condition(waits)
         if condition != self.chronograph.condition:
             self.chronograph.change(condition, now)
-        if not waits and self._unsent.length < self.mss and not board.lost_bytes:
+        if not waits and self.queue.length < self.mss and not board.lost_bytes:
             self.rate.mark_app_limited(recovery.pipe)
-        if self.snd_nxt > start or self._probe_is_stale:
-            self._schedule_probe(now)
-        elif self.alarm.deadline is None and self._is_blocked():
-            self._blocked_since = now
-            self._start_persist_timer(now)
+        timers = self.timers
+        if self.snd_nxt > start or timers.probe_is_stale:
+            timers.schedule_probe(now)
+        elif timers.alarm.deadline is None and self._is_blocked():
+            timers.blocked(now)
 
     def _condition(self, waits: bool) -> int:
         """What holds us back; ``waits``: congestion control does."""
-        unsent = self._unsent.length
+        unsent = self.queue.length
         if unsent:
             room = self.snd_una + self.snd_wnd - self.snd_nxt
             return RECEIVE_WINDOW if room < min(self.mss, unsent) else BUSY
@@ -630,7 +615,7 @@ class Sender:
 
         Of a super-segment, so many as cwnd has ``room`` for; but never less than one MSS.
         """
-        unsent = self._unsent.length
+        unsent = self.queue.length
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if not unsent:
             return 0 if self.closing and self._fin_is_due and window > 0 else -1
@@ -682,19 +667,20 @@ class Sender:
             return 0
         return ends[0] - self.snd_nxt
 
-    def _send_new(self, length: int, now: int) -> None:
+    def send_new(self, length: int, now: int) -> None:
+        """The next ``length`` octets, in one segment or one super-segment, with the FIN if it is due then."""
         ends_record = False
         if self._record_ends is not None:
             rest = self._rest_of_record()
             ends_record = 0 < rest <= length
             length = rest if ends_record else length
-        payload = self._unsent.take(length)
+        payload = self.queue.take(length)
         start = self.snd_nxt
         end = start + length
         flags = ACK
         if ends_record:
             flags |= PSH
-        if not self._unsent.length:
+        if not self.queue.length:
             if length and not self._connection.more:
                 flags |= PSH
             if self.closing and self._fin_is_due and end < self.snd_una + self.snd_wnd:
@@ -711,14 +697,15 @@ class Sender:
         alone = not board.segments
         board.append(segment)
         self.snd_nxt = segment.end
-        self._persists = 0
+        self.timers.persists = 0
         if alone:
-            self._restart_rto(now)
+            self.timers.restart_rto(now)
         if self.recovery.reduction is not None:
             self.recovery.reduction.sent(segment.end - segment.start)
         self._transmit(segment, flight, now, alone=alone)
 
-    def _retransmit(self, segment: SentSegment, now: int) -> None:
+    def retransmit(self, segment: SentSegment, now: int) -> None:
+        """Send ``segment`` again."""
         board, recovery, timestamps = self.board, self.recovery, self._connection.timestamps
         flight = board.in_flight
         board.mark_retransmitted(segment, now)
@@ -740,187 +727,29 @@ class Sender:
             segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
         )
 
-    # -- timers ------------------------------------------------------------------------------------
+    # -- a shut window -----------------------------------------------------------------------------
 
     def _is_blocked(self) -> bool:
         """Something waits, and no acknowledgment will come to set it free."""
-        return not self.board.segments and bool(self._unsent.length or (self.closing and not self.fin_sent))
+        return not self.board.segments and bool(self.queue.length or (self.closing and not self.fin_sent))
 
-    def _restart_timers(self, now: int) -> None:
-        """The retransmission timer, the tail loss probe and RACK's reordering timer."""
-        self._restart_rto(now)
-        self._schedule_probe(now)
-
-    def _restart_rto(self, now: int) -> None:
-        """The retransmission timer (RFC 6298 5.1, 5.3); the probe, whose time depends on it, is to be scheduled anew.
-
-        It is no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout).
-        """
-        deadline = now + self.rtt.rto
-        limit = self._connection.config.user_timeout
-        if limit:
-            deadline = min(deadline, max(self.board.first.first_sent_at + limit, now + MILLISECOND))
-        self._rto_at = deadline
-        self._probe_is_stale = True
-
-    def _note_sacked(self, delivery: Delivery, now: int) -> None:
-        """SACK blocks put the retransmission timer off only as long as they could not include the oldest segment.
-
-        Of what was sent after that, any number may arrive while it is lost for good (Linux FLAG_SET_XMIT_TIMER).
-        """
-        sacked = delivery.oldest_sacked
-        if sacked is not None and sacked.sent_at < self.board.first.sent_at:
-            self._restart_rto(now)
-        else:
-            self._probe_is_stale = True
-
-    def _schedule_probe(self, now: int) -> None:
-        """The PTO, and with it the alarm: not in recovery, nor if SACK blocks are telling already (RFC 8985 7.2).
-
-        Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
-        """
-        self._probe_is_stale = False
-        recovery, board, config = self.recovery, self.board, self._connection.config
-        if (
-            (recovery.phase is Phase.OPEN or recovery.phase is Phase.CWR)
-            and config.tail_loss_probe
-            and recovery.sack
-            and self._probe.end is None
-            and self._probe.samples < self.rtt.samples
-            and board.segments
-            and not board.sacked_bytes
-            and self._connection.state is not State.SYN_RECEIVED
-        ):
-            timeout = now + self._probe.timeout(config, alone=board.outstanding <= self.mss)
-            self._probe_at = timeout if timeout < self._rto_at else self._rto_at
-        else:
-            self._probe_at = None
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        """One alarm for all deadlines: it goes off at the first of them."""
-        deadline = self._rto_at
-        if self._probe_at is not None and self._probe_at < deadline:
-            deadline = self._probe_at
-        reordering = self.rack.deadline
-        if reordering is not None and reordering < deadline:
-            deadline = reordering
-        self.alarm.set(deadline)
-
-    def _stop_timers(self) -> None:
-        """Nothing is out any more."""
-        if not self._unsent.length:
-            self.chronograph.change(IDLE, self._connection.clock.now())
-        self._probe_at = None
-        self.rack.clear()
-        self.alarm.stop()
-
-    def _start_persist_timer(self, now: int) -> None:
-        """The first probe after an RTO, then doubling (RFC 9293 3.8.6.1)."""
-        config = self._connection.config
-        wait = max(self.rtt.rto << min(self._persists, 40), config.persist_min)
-        deadline = now + min(wait, config.persist_max or config.max_rto)
-        if config.user_timeout:
-            deadline = min(deadline, max(self._blocked_since + config.user_timeout, now + MILLISECOND))
-        self.alarm.set(deadline)
-
-    def _alarm(self) -> None:
-        self._connection.refresh_path()
-        now = self._connection.clock.now()
-        if not self.board.segments:
-            self._persist_timeout()
-        elif self.rack.deadline is not None and self.rack.deadline <= now:
-            self._reordering_timeout(now)
-        elif self._probe_at is not None and self._probe_at <= now:
-            self._probe_timeout(now)
-        elif self._rto_at <= now:
-            self._retransmission_timeout(now)
-        else:
-            self._set_alarm()
-
-    def _reordering_timeout(self, now: int) -> None:
-        """What was sent before something that has arrived has had time enough to arrive, too (RFC 8985 6.2, step 5)."""
-        if self.recovery.detect_in_time(self.snd_una, self.snd_nxt, now):
-            self._retransmit_first(now)
-        self._set_alarm()
-        self.output()
-
-    def _probe_timeout(self, now: int) -> None:
-        """TLP_send_probe: new data if the window allows, whatever cwnd says; else the last segment (RFC 8985 7.3)."""
-        self._probe_at = None
-        window = self.snd_una + self.snd_wnd - self.snd_nxt
-        length = min(self._unsent.length, self.mss, window)
-        if length > 0:
-            self._send_new(length, now)
-        else:
-            self._retransmit(self.board.last_piece(), now)
-        self._probe.sent(self.board.last, retransmission=length <= 0)
-        self._restart_timers(now)
-
-    def _retransmission_timeout(self, now: int) -> None:
-        """RFC 6298 5.4 to 5.6; gives the connection up after R2 (RFC 9293 3.8.3)."""
+    def probe_window(self) -> None:
+        """A window probe comes from before SND.UNA, as in Linux, or carries the next octet."""
         connection = self._connection
-        first = self.board.first
-        shut = connection.synchronized and not self.snd_wnd and not connection.orphaned
-        if not (shut and connection.heard_since(now - connection.config.max_rto)):
-            # A peer that shut its window over data in flight, and answers, is not dead (RFC 9293 3.8.6, SHLD-17).
-            self.retries += 1
-            if self.retries == _SUSPICIOUS_RETRIES:
-                connection.swallowed()
-        if self.retries > connection.retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
-            connection.timed_out()
-            return
-        if self.retries == R1 + 1:
-            # Once: whether another router then works, IP finds out by itself.
-            connection.doubt_path()
-        if connection.synchronized:
-            self.mtu_probing.timed_out(self.retries)
-            self.recovery.timeout(self.snd_una, self.snd_nxt, now, again=self.retries > 1)
-            self._probe.reset()
-        if connection.state is not State.SYN_SENT or self.retries > connection.config.syn_linear_timeouts:
-            self.rtt.backoff += 1
-        if not connection.deferring:
-            self._retransmit(self.board.front(self.board.first, self.mss), now)
-        self._restart_timers(now)
-        self._show()
-
-    def _persist_timeout(self) -> None:
-        """Something waits and nothing is out: the window is shut, or too small to be worth a segment.
-
-        A small window is used after all (the override timeout of RFC 9293 3.8.6.2.1); a shut one is probed, for ever
-        as long as the peer answers (3.8.6.1) and there is a user to wait for it. The probe comes from before SND.UNA,
-        as in Linux, or carries the next octet.
-        """
-        connection = self._connection
-        now = connection.clock.now()
-        window = self.snd_una + self.snd_wnd - self.snd_nxt
-        if window > 0 and self._unsent.length:
-            self._send_new(min(window, self._unsent.length, self.mss), now)
-            self._schedule_probe(now)
-            return
-        self.probes += 1
-        self._persists += 1
-        unanswered = self._persists if connection.orphaned else self.probes
-        if unanswered > connection.retry_limit or (
-            self.probes > 1 and connection.user_timeout_passed(now - self._blocked_since)
-        ):
-            connection.timed_out()
-            return
-        if connection.config.probe_with_data and self._unsent.length:
+        if connection.config.probe_with_data and self.queue.length:
             self._probed_with_data = True
             connection.refresh_path()
-            push = PSH if self._unsent.length == 1 else 0
-            connection.transmit(self.snd_nxt, ACK | push, self._unsent.peek(1))
+            push = PSH if self.queue.length == 1 else 0
+            connection.transmit(self.snd_nxt, ACK | push, self.queue.peek(1))
         else:
             connection.send_probe()
-        self._start_persist_timer(now)
 
     def takes_probe(self, ack: int) -> bool:
         """An ACK of more than was sent: the octet of a window probe was taken, and so it was sent."""
         if not self._probed_with_data or ack != self.snd_nxt + 1:
             return False
         self._probed_with_data = False
-        self._unsent.take(1)
+        self.queue.take(1)
         self.snd_una = self.snd_nxt = ack
         self.bytes_acked += 1
         return True
@@ -928,7 +757,7 @@ class Sender:
     def cancel(self) -> None:
         """The connection is gone: leave nothing at the clock."""
         self.chronograph.change(IDLE, self._connection.clock.now())
-        self.alarm.cancel()
+        self.timers.alarm.cancel()
         if self._pacer is not None:
             self._pacer.cancel()
 

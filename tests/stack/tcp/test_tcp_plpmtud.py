@@ -229,7 +229,7 @@ def test_the_search_converges() -> None:
     sizes = _talk(pair, 9 * MINUTE)
     assert 4321 - 52 - 8 < pair.client.info().tcpi_snd_mss <= 4321 - 52
     assert len([size for size in sizes if size > line.mtu]) <= 10
-    assert pair.client.sender.retries == 0
+    assert pair.client.sender.timers.retries == 0
     pair.close()
 
 
