@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from stack.tcp.acknowledgment import acknowledge, acknowledge_late
 from stack.tcp.connection import Connection
 from stack.tcp.ecn import Feedback
 from stack.tcp.segment import Segment
@@ -78,7 +79,7 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
     if acceptable:
         connection.syn_answered(segment.options, segment.acknowledgment)
         # The window in a SYN is never scaled (RFC 7323 2.2).
-        sender.acknowledge(segment, now, 0)
+        acknowledge(sender, segment, now, 0)
         connection.establish()
         if connection.ecn.counter is not None:
             # Only a pure ACK can tell how the SYN/ACK arrived (RFC 9768 3.2.2.1).
@@ -270,10 +271,10 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
             connection.drop("tcp.ack_too_old")
             connection.challenge()
             return False
-        sender.acknowledge_late(segment, now)
+        acknowledge_late(sender, segment, now)
         return True
     advanced = ack > sender.snd_una
-    sender.acknowledge(segment, now, connection.snd_shift)
+    acknowledge(sender, segment, now, connection.snd_shift)
     if advanced:
         connection.confirm_path(now)
         if sender.queued < connection.config.send_buffer:
@@ -286,7 +287,7 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
 def _complete_passive_open(connection: Connection, segment: Segment, now: int) -> None:
     """SYN-RECEIVED to ESTABLISHED; the window in a SYN is never scaled (RFC 7323 2.2)."""
     connection.sender.take_syn_data(segment.acknowledgment)
-    connection.sender.acknowledge(segment, now, 0 if segment.flags & SYN else connection.snd_shift)
+    acknowledge(connection.sender, segment, now, 0 if segment.flags & SYN else connection.snd_shift)
     connection.ecn.handshake_over(segment.flags, pure=not segment.length and not segment.sack)
     connection.establish()
     listener, connection.listener = connection.listener, None

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from stack.clock import MILLISECOND, SECOND
+from stack.clock import SECOND
 from stack.link import Buffer
 from stack.tcp.buffers import ByteQueue
 from stack.tcp.chronograph import BUSY, IDLE, RECEIVE_WINDOW, SEND_BUFFER, Chronograph
 from stack.tcp.congestion import CongestionControl, find
 from stack.tcp.cwnd_validation import CwndValidation
-from stack.tcp.ecn import Feedback
 from stack.tcp.pacing import Pacer, burst
 from stack.tcp.plpmtud import MtuProbing
 from stack.tcp.probe import TailLossProbe
 from stack.tcp.rack import Rack
 from stack.tcp.rate import DeliveryRate
-from stack.tcp.recovery import Phase, Recovery
+from stack.tcp.recovery import Recovery
 from stack.tcp.rtt import RttEstimator
-from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment, packets_of
+from stack.tcp.scoreboard import Scoreboard, SentSegment, packets_of
 from stack.tcp.segment import Segment
-from stack.tcp.sequence import widen
 from stack.tcp.state import State
 from stack.tcp.timers import Timers
 from stack.wire.tcp import ACK, FIN, PSH, SYN
@@ -37,8 +35,6 @@ class Sender:
     """SND of RFC 9293 3.3.1: what is queued, what is out, and when the next segment may go."""
 
     __slots__ = (
-        "_connection",
-        "_max_window",
         "_pacer",
         "_probed_with_data",
         "_record_ends",
@@ -50,6 +46,7 @@ class Sender:
         "chronograph",
         "closing",
         "congestion",
+        "connection",
         "cwnd_validation",
         "data_segments_sent",
         "duplicates_reported",
@@ -57,6 +54,7 @@ class Sender:
         "iss",
         "largest",
         "last_sent",
+        "max_window",
         "mss",
         "mtu_probing",
         "queue",
@@ -77,7 +75,7 @@ class Sender:
 
     def __init__(self, connection: Connection, iss: int, mss: int) -> None:
         config = connection.config
-        self._connection = connection
+        self.connection = connection
         self.iss = iss
         self.snd_una = iss
         self.snd_nxt = iss
@@ -99,7 +97,7 @@ class Sender:
         self.mtu_probing = MtuProbing(connection)
         self.recovery = self._new_recovery(iss)
         self.tail_loss_probe = TailLossProbe(self.rtt)
-        self.timers = Timers(connection, self)
+        self.timers = Timers(self, connection.clock)
         self._probed_with_data = False
         """A window probe has carried the next octet, which counts as sent if the peer takes it."""
         self._record_ends: deque[int] | None = None
@@ -118,7 +116,8 @@ class Sender:
         """Accepted, not yet sent."""
         self.closing = False
         """A FIN follows the data."""
-        self._max_window = 0
+        self.max_window = 0
+        """MAX.SND.WND: the largest window that the peer has offered (RFC 5961 5.2)."""
         self._small_end = iss
         self.last_sent = 0
         self.cwnd_validation = CwndValidation(iss)
@@ -159,7 +158,7 @@ class Sender:
     @property
     def space(self) -> int:
         """Octets that :meth:`write` would take."""
-        return max(self._connection.config.send_buffer - self.queued, 0)
+        return max(self.connection.config.send_buffer - self.queued, 0)
 
     def write(self, data: Buffer) -> int:
         """Take as much of ``data`` as there is space for, and send what may be sent."""
@@ -192,7 +191,7 @@ class Sender:
     def send_syn(self, flags: int) -> None:
         """Send the SYN or SYN/ACK; if it has to be sent again, it goes without data (RFC 7413 4.2.1)."""
         data = self.queue.peek(self.syn_data)
-        syn = SentSegment(self.snd_nxt, self.snd_nxt + 1, data, flags, self._connection.clock.now())
+        syn = SentSegment(self.snd_nxt, self.snd_nxt + 1, data, flags, self.connection.clock.now())
         self._emit(syn)
         self.timers.schedule_probe(syn.sent_at)
         syn.payload = b""
@@ -217,11 +216,11 @@ class Sender:
         """A SYN/ACK that nobody remembers was acknowledged, after ``rtt`` ns; 0: we do not know."""
         self.snd_una = self.snd_nxt = self.iss + 1
         if rtt:
-            self.rtt.sample(rtt, self.snd_una, self.snd_nxt, self._connection.clock.now())
+            self.rtt.sample(rtt, self.snd_una, self.snd_nxt, self.connection.clock.now())
 
     def repeat_syn(self) -> None:
         """The SYN was too large for the path, because of its data: at once again, without them."""
-        self.retransmit(self.board.first, self._connection.clock.now())
+        self.retransmit(self.board.first, self.connection.clock.now())
 
     def answer_syn(self) -> None:
         """The peer's SYN came while ours is out: send it at once, as a SYN/ACK."""
@@ -231,14 +230,14 @@ class Sender:
             return
         segment = self.board.first
         segment.flags |= ACK
-        self.retransmit(segment, self._connection.clock.now())
+        self.retransmit(segment, self.connection.clock.now())
 
     def begin(self, mss: int) -> None:
         """The handshake is over: with the options known, start from the initial window (RFC 6928).
 
         One lost SYN is forgiven, as in Linux; after more, one segment (RFC 5681 3.1).
         """
-        config = self._connection.config
+        config = self.connection.config
         self._set_mss(mss)
         if self.segments_retransmitted and not self.rtt.srtt:
             self.rtt.initial = max(self.rtt.initial, _RTO_AFTER_LOST_SYN)
@@ -247,46 +246,46 @@ class Sender:
         self.congestion = self._new_congestion_control(mss, window)
         self._pace_if_wanted()
         self.recovery = self._new_recovery(self.iss)
-        self.recovery.sack = self._connection.sack
+        self.recovery.sack = self.connection.sack
         self.cwnd_validation = CwndValidation(self.snd_nxt)
         self._small_end = self.snd_nxt
-        self.last_sent = self._connection.clock.now()
+        self.last_sent = self.connection.clock.now()
 
     def first_window(self, segment: Segment) -> None:
         """SND.WND from the peer's SYN, in which it is never scaled (RFC 7323 2.2)."""
-        self.snd_wnd = self._max_window = segment.window
+        self.snd_wnd = self.max_window = segment.window
         self.snd_wl1 = segment.sequence
         self.snd_wl2 = self.snd_una
 
-    def _update_window(self, segment: Segment, scale: int) -> None:
+    def update_window(self, segment: Segment, scale: int) -> None:
         """SND.WND from a segment that is newer than the last that set it (RFC 9293 3.10.7.4)."""
         sequence, ack = segment.sequence, segment.acknowledgment
         if self.snd_wl1 < sequence or (self.snd_wl1 == sequence and self.snd_wl2 <= ack):
             self.snd_wnd = segment.window << scale
             self.snd_wl1 = sequence
             self.snd_wl2 = ack
-            if self.snd_wnd > self._max_window:
-                self._max_window = self.snd_wnd
+            if self.snd_wnd > self.max_window:
+                self.max_window = self.snd_wnd
 
     def change_congestion_control(self) -> None:
         """Another algorithm from now on, with the window that there is (TCP_CONGESTION)."""
-        before, config = self.congestion, self._connection.config
+        before, config = self.congestion, self.connection.config
         self.congestion = self._new_congestion_control(self.mss, config.initial_window)
         self.congestion.cwnd, self.congestion.ssthresh = before.cwnd, before.ssthresh
         self.recovery.congestion = self.congestion
         self._pace_if_wanted()
 
     def _pace_if_wanted(self) -> None:
-        if self._pacer is None and (self._connection.config.pacing or self.congestion.needs_pacing):
-            self._pacer = Pacer(self._connection.clock, self._connection.output)
+        if self._pacer is None and (self.connection.config.pacing or self.congestion.needs_pacing):
+            self._pacer = Pacer(self.connection.clock, self.connection.output)
 
     def _new_congestion_control(self, mss: int, window: int) -> CongestionControl:
-        config = self._connection.config
-        settings = self._connection.tcp.congestion_settings(config.hystart, config.abe)
+        config = self.connection.config
+        settings = self.connection.tcp.congestion_settings(config.hystart, config.abe)
         return find(config.congestion)(mss, window, settings)
 
     def _new_recovery(self, point: int) -> Recovery:
-        connection = self._connection
+        connection = self.connection
         return Recovery(
             self.board,
             self.congestion,
@@ -298,249 +297,15 @@ class Sender:
             point,
         )
 
-    # -- acknowledgments ---------------------------------------------------------------------------
-
-    @property
-    def max_window(self) -> int:
-        """MAX.SND.WND: the largest window that the peer has offered (RFC 5961 5.2)."""
-        return self._max_window
-
-    def acknowledge(self, segment: Segment, now: int, scale: int) -> None:
-        """Process an acceptable ACK: SND.UNA =< SEG.ACK =< SND.NXT (RFC 9293 3.10.7.4, RFC 5681, RFC 6675)."""
-        board, recovery = self.board, self.recovery
-        ack = segment.acknowledgment
-        before_window, before_flight = self.snd_wnd, board.in_flight
-        advanced = ack - self.snd_una
-        predicted = advanced > 0 and not segment.sack and recovery.phase is Phase.OPEN and board.calm
-        self._update_window(segment, scale)
-        self.timers.probes = 0
-        if not board.segments:
-            if segment.sack and recovery.sack and self._take_sack(segment.sack, ack, Delivery()):
-                recovery.undo_if_needless()
-            return
-        delivery = Delivery()
-        if advanced:
-            board.acknowledge(ack, delivery)
-            self.snd_una = ack
-            self.bytes_acked += advanced
-            self.timers.retries = 0
-            self.rack.acknowledged(ack)
-        if predicted and self._take_predicted(delivery, before_flight, now):
-            return
-        reported = None
-        if segment.sack and recovery.sack:
-            reported = self._take_sack(segment.sack, ack, delivery)
-        duplicate = (
-            not advanced
-            and not segment.length
-            and not segment.flags & (SYN | FIN)
-            and self.snd_wnd == before_window
-        )
-        ecn, marked = self._connection.ecn, 0
-        if ecn.feedback is Feedback.CLASSIC or (
-            ecn.counter is not None and (advanced or delivery.segments or self._is_newer(segment))
-        ):
-            marked = ecn.marks(segment, delivery, self.mss)
-        if not (delivery.segments or advanced or duplicate or reported or marked):
-            return
-        echo = self._echo(segment)
-        rtt = self._measure(delivery, echo, now)
-        if self.tail_loss_probe.acknowledged(
-            ack, reported=reported, pure_duplicate=duplicate and not segment.sack
-        ):
-            recovery.reduce(ack, self.snd_nxt, now)
-        self._recover(delivery, echo, now, bool(advanced), duplicate, marked > 0)
-        self._sample(delivery, rtt, before_flight, marked, now)
-        if self.mtu_probing.active:
-            self.mtu_probing.acknowledged()
-        if not board.segments:
-            self.timers.stop()
-        elif advanced:
-            self.timers.restart_rto(now)
-        elif delivery.segments:
-            self.timers.sacked(delivery, now)
-        self.show()
-
-    def _take_predicted(self, delivery: Delivery, before_flight: int, now: int) -> bool:
-        """An ACK of what was sent once, in order, while nothing was amiss: all that loss detection would find is what
-        arrived last. False if it is not such a one after all."""
-        if (
-            not delivery.segments
-            or delivery.retransmitted
-            or self.tail_loss_probe.end is not None
-            or self.recovery.duplicate_acks
-            or self.mtu_probing.active
-            or self._connection.ecn.feedback is not Feedback.NONE
-        ):
-            return False
-        segments, octets, congestion = delivery.segments, delivery.octets, self.congestion
-        rtt = now - segments[0].sent_at
-        self.rtt.sample(rtt, self.snd_una, self.snd_nxt, now)
-        newest = segments[-1]
-        self.rack.delivered_in_order(newest, now)
-        if self.cwnd_validation.may_grow(congestion):
-            congestion.acknowledged(octets, now, self.rtt.srtt)
-        else:
-            congestion.application_limited()
-        self.rate.segments += len(segments) if self.largest == self.mss else delivery.packets(self.mss)
-        self.rate.segment_delivered(newest)
-        self._finish_sample(octets, rtt, before_flight, 0, now)
-        if self.board.segments:
-            self.timers.restart_rto(now)
-        else:
-            self.timers.stop()
-        self.show()
-        return True
-
-    def _is_newer(self, segment: Segment) -> bool:
-        """Although it reports nothing new, an ACK was not overtaken by the last: its timestamp shows it."""
-        timestamps = self._connection.timestamps
-        return (
-            timestamps is not None
-            and segment.timestamp is not None
-            and timestamps.is_newer(segment.timestamp)
-        )
-
-    def acknowledge_late(self, segment: Segment, now: int) -> None:
-        """Process an ACK that a later one has overtaken, SEG.ACK < SND.UNA: only its SACK blocks may be news.
-
-        As Linux's tcp_ack() at ``old_ack``. How long it took says nothing about the round trip.
-        """
-        board, recovery = self.board, self.recovery
-        if not segment.sack or not recovery.sack or not board.segments:
-            return
-        before_flight, delivery = board.in_flight, Delivery()
-        reported = self._take_sack(segment.sack, segment.acknowledgment, delivery)
-        if not (delivery.segments or reported):
-            return
-        self._recover(delivery, self._echo(segment), now, False, False, False)
-        self._sample(delivery, 0, before_flight, 0, now)
-        if delivery.segments:
-            self.timers.sacked(delivery, now)
-        self.show()
-
-    def _take_sack(
-        self, blocks: tuple[tuple[int, int], ...], ack: int, delivery: Delivery
-    ) -> tuple[int, int] | None:
-        """Returns the first block if it is a D-SACK: below the ACK, or within the second (RFC 2883 4)."""
-        start, end = blocks[0]
-        duplicate = end <= ack or (len(blocks) > 1 and blocks[1][0] <= start and end <= blocks[1][1])
-        if duplicate:
-            if start < end <= start + self._max_window:
-                self.duplicates_reported += -(-(end - start) // self.mss)
-            self.recovery.duplicate_reported(start, end)
-            if self.segments_retransmitted and self.rack.reordering_seen:
-                # Otherwise it was the network that sent something twice.
-                self.rack.was_hasty(self.snd_nxt)
-        self.board.select_acknowledge(blocks, self.snd_una, self.snd_nxt, delivery)
-        return blocks[0] if duplicate else None
-
-    def _echo(self, segment: Segment) -> int | None:
-        """The timestamp that the peer echoes, unbounded; None if it echoes none."""
-        timestamps = self._connection.timestamps
-        if timestamps is None or segment.timestamp is None or not segment.timestamp_echo:
-            return None
-        return widen(segment.timestamp_echo, timestamps.value(self._connection.clock.now()))
-
-    def _sample(self, delivery: Delivery, rtt: int, before_flight: int, marked: int, now: int) -> None:
-        """Tell congestion control how fast the path delivers (draft-ietf-ccwg-bbr 4.1)."""
-        rate, board = self.rate, self.board
-        rate.segments += delivery.packets(self.mss)
-        if marked:
-            rate.segments_marked += marked
-        for segment in delivery.segments:
-            rate.segment_delivered(segment)
-        for segment in board.newly_lost:
-            rate.segment_lost(segment)
-        board.newly_lost.clear()
-        self._finish_sample(delivery.octets, rtt, before_flight, marked, now)
-
-    def _finish_sample(self, octets: int, rtt: int, before_flight: int, marked: int, now: int) -> None:
-        self.congestion.sample(
-            self.rate.finish(
-                now,
-                delivered=octets,
-                marked=min(marked * self.mss, octets) if marked else 0,
-                rtt=rtt,
-                min_rtt=self.rtt.minimum,
-                in_flight=self.recovery.pipe,
-                prior_in_flight=before_flight,
-                window_limited=self.cwnd_validation.limited,
-            )
-        )
-
-    def _measure(self, delivery: Delivery, echo: int | None, now: int) -> int:
-        """RFC 6298 3, by the first segment that an ACK reports; RFC 7323 4 where that is ambiguous."""
-        sample = None
-        if delivery.oldest is not None and not delivery.retransmitted:
-            sample = now - delivery.oldest.sent_at
-        elif delivery.oldest_sacked is not None:
-            sample = now - delivery.oldest_sacked.sent_at
-        elif delivery.acknowledged and echo is not None:
-            sample = self._age(echo, now)
-        if sample is None or sample < 0:
-            return 0
-        self.rtt.sample(sample, self.snd_una, self.snd_nxt, now)
-        return sample
-
-    def _age(self, echo: int, now: int) -> int:
-        assert self._connection.timestamps is not None
-        return (self._connection.timestamps.value(now) - echo) * MILLISECOND
-
-    def _recover(
-        self,
-        delivery: Delivery,
-        echo: int | None,
-        now: int,
-        advanced: bool,
-        duplicate: bool,
-        marked: bool,
-    ) -> None:
-        """Loss detection, recovery and congestion control hear of an ACK."""
-        recovery, congestion = self.recovery, self.congestion
-        if delivery.segments:
-            self.rack.delivered(delivery, now, None if echo is None else self._age(echo, now))
-        at_once = recovery.acknowledged(
-            self.snd_una,
-            self.snd_nxt,
-            delivery,
-            now,
-            advanced=advanced,
-            duplicate=duplicate,
-            echo=echo,
-            has_new_data=bool(self.queue.length) and self.snd_nxt < self.snd_una + self.snd_wnd,
-            marked=marked,
-        )
-        if advanced and recovery.may_grow:
-            if self.cwnd_validation.may_grow(congestion):
-                congestion.acknowledged(delivery.octets, now, self.rtt.srtt)
-            else:
-                congestion.application_limited()
-        if at_once:
-            self.retransmit_first(now)
-
-    def retransmit_first(self, now: int) -> None:
-        """Recovery begins, or finds the next hole: its retransmission goes whatever cwnd says."""
-        self.tail_loss_probe.reset()
-        lost = self.recovery.next_retransmission()
-        if lost is not None:
-            self.retransmit(self.board.front(lost, self.mss), now)
-
-    def show(self) -> None:
-        """The observer sees how the window has changed."""
-        observer = self._connection.tcp.host.observer
-        if observer is not None:
-            observer.window_changed(self._connection)
-
     # -- sending -----------------------------------------------------------------------------------
 
     def output(self) -> None:
         """Send what may be sent now: what is lost first, then new data (RFC 6675 4, RFC 9293 3.8.6.2.1)."""
-        now = self._connection.clock.now()
+        now = self.connection.clock.now()
         recovery, board = self.recovery, self.board
         limited = False
         if not board.segments and self.queue.length:
-            config = self._connection.config
+            config = self.connection.config
             if self.cwnd_validation.after_silence(
                 self.congestion, config, now - self.last_sent, self.rtt.rto
             ):
@@ -601,7 +366,7 @@ class Sender:
         if not self.board.segments:
             return IDLE
         starved = self._short_of_space and not waits
-        return SEND_BUFFER if starved and 3 * self.space < self._connection.config.send_buffer else BUSY
+        return SEND_BUFFER if starved and 3 * self.space < self.connection.config.send_buffer else BUSY
 
     def _burst(self) -> int:
         """Most octets that leave at one time: no more than pacing would send at once (Linux ``tcp_tso_autosize``)."""
@@ -641,7 +406,7 @@ class Sender:
     @property
     def _fin_is_due(self) -> bool:
         """Behind the data, but not before the handshake is complete, as in Linux."""
-        return self.closing and not self.fin_sent and self._connection.state is not State.SYN_RECEIVED
+        return self.closing and not self.fin_sent and self.connection.state is not State.SYN_RECEIVED
 
     def _partial_may_go(self, length: int, unsent: int) -> bool:
         """Less than a full segment: sender's silly-window avoidance and Nagle (RFC 9293 3.8.6.2.1, 3.7.4).
@@ -649,8 +414,8 @@ class Sender:
         Nagle in Minshall's form, as in Linux: only a small segment that is still out holds back the next.
         """
         if length < unsent:
-            return length * 2 >= self._max_window
-        connection = self._connection
+            return length * 2 >= self.max_window
+        connection = self.connection
         if self.closing or connection.pushes(self.snd_nxt + length):
             return True
         if connection.holding:
@@ -681,7 +446,7 @@ class Sender:
         if ends_record:
             flags |= PSH
         if not self.queue.length:
-            if length and not self._connection.more:
+            if length and not self.connection.more:
                 flags |= PSH
             if self.closing and self._fin_is_due and end < self.snd_una + self.snd_wnd:
                 flags |= FIN
@@ -706,7 +471,7 @@ class Sender:
 
     def retransmit(self, segment: SentSegment, now: int) -> None:
         """Send ``segment`` again."""
-        board, recovery, timestamps = self.board, self.recovery, self._connection.timestamps
+        board, recovery, timestamps = self.board, self.recovery, self.connection.timestamps
         flight = board.in_flight
         board.mark_retransmitted(segment, now)
         self.segments_retransmitted += max(packets_of(segment.end - segment.start, self.mss), 1)
@@ -714,6 +479,19 @@ class Sender:
         octets = segment.end - segment.start
         recovery.sent_again(octets, None if timestamps is None else timestamps.value(now))
         self._transmit(segment, flight, now, alone=False)
+
+    def retransmit_first(self, now: int) -> None:
+        """Recovery begins, or finds the next hole: its retransmission goes whatever cwnd says."""
+        self.tail_loss_probe.reset()
+        lost = self.recovery.next_retransmission()
+        if lost is not None:
+            self.retransmit(self.board.front(lost, self.mss), now)
+
+    def show(self) -> None:
+        """The observer sees how the window has changed."""
+        observer = self.connection.tcp.host.observer
+        if observer is not None:
+            observer.window_changed(self.connection)
 
     def _transmit(self, segment: SentSegment, flight: int, now: int, *, alone: bool) -> None:
         self.last_sent = now
@@ -723,7 +501,7 @@ class Sender:
         self.rate.segment_sent(segment, flight, now, alone=alone)
         if self._pacer is not None:
             self._pacer.sent(size, self.congestion.pacing_rate(self.rtt.srtt), now)
-        self._connection.transmit(
+        self.connection.transmit(
             segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
         )
 
@@ -735,7 +513,7 @@ class Sender:
 
     def probe_window(self) -> None:
         """A window probe comes from before SND.UNA, as in Linux, or carries the next octet."""
-        connection = self._connection
+        connection = self.connection
         if connection.config.probe_with_data and self.queue.length:
             self._probed_with_data = True
             connection.refresh_path()
@@ -756,7 +534,7 @@ class Sender:
 
     def cancel(self) -> None:
         """The connection is gone: leave nothing at the clock."""
-        self.chronograph.change(IDLE, self._connection.clock.now())
+        self.chronograph.change(IDLE, self.connection.clock.now())
         self.timers.alarm.cancel()
         if self._pacer is not None:
             self._pacer.cancel()
@@ -774,4 +552,4 @@ class Sender:
 
     def _set_mss(self, mss: int) -> None:
         self.mss = self.board.mss = mss
-        self.largest = max(self._connection.largest_transmission // mss, 1) * mss
+        self.largest = max(self.connection.largest_transmission // mss, 1) * mss

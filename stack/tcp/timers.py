@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stack.clock import MILLISECOND, Alarm
+from stack.clock import MILLISECOND, Alarm, Clock
 from stack.tcp.chronograph import IDLE
 from stack.tcp.recovery import Phase
 from stack.tcp.rtt import R1
@@ -12,7 +12,6 @@ from stack.tcp.scoreboard import Delivery
 from stack.tcp.state import State
 
 if TYPE_CHECKING:
-    from stack.tcp.connection import Connection
     from stack.tcp.sender import Sender
 
 _SUSPICIOUS_RETRIES = 3
@@ -24,7 +23,6 @@ class Timers:
 
     __slots__ = (
         "_blocked_since",
-        "_connection",
         "_probe_at",
         "_rto_at",
         "_sender",
@@ -35,15 +33,14 @@ class Timers:
         "retries",
     )
 
-    def __init__(self, connection: Connection, sender: Sender) -> None:
-        self._connection = connection
+    def __init__(self, sender: Sender, clock: Clock) -> None:
         self._sender = sender
         self._rto_at = 0
         self._probe_at: int | None = None
         self.probe_is_stale = False
         """The timers have changed, and the alarm is still to be set: :meth:`Sender.output
         <stack.tcp.sender.Sender.output>` has it done, which follows every ACK."""
-        self.alarm = Alarm(connection.clock, self._alarm)
+        self.alarm = Alarm(clock, self._alarm)
         self.retries = 0
         """Consecutive expiries of the retransmission timer."""
         self.probes = 0
@@ -59,11 +56,11 @@ class Timers:
 
         It is no later than the user timeout (RFC 5482, Linux tcp_clamp_rto_to_user_timeout).
         """
-        deadline = now + self._sender.rtt.rto
-        limit = self._connection.config.user_timeout
+        sender = self._sender
+        deadline = now + sender.rtt.rto
+        limit = sender.connection.config.user_timeout
         if limit:
-            first = self._sender.board.first
-            deadline = min(deadline, max(first.first_sent_at + limit, now + MILLISECOND))
+            deadline = min(deadline, max(sender.board.first.first_sent_at + limit, now + MILLISECOND))
         self._rto_at = deadline
         self.probe_is_stale = True
 
@@ -84,8 +81,9 @@ class Timers:
         Nor before the handshake is complete: first of all the SYN/ACK has to be acknowledged.
         """
         self.probe_is_stale = False
-        sender, config = self._sender, self._connection.config
-        recovery, board, probe = sender.recovery, sender.board, sender.tail_loss_probe
+        sender = self._sender
+        connection, recovery, board = sender.connection, sender.recovery, sender.board
+        config, probe = connection.config, sender.tail_loss_probe
         if (
             (recovery.phase is Phase.OPEN or recovery.phase is Phase.CWR)
             and config.tail_loss_probe
@@ -94,7 +92,7 @@ class Timers:
             and probe.samples < sender.rtt.samples
             and board.segments
             and not board.sacked_bytes
-            and self._connection.state is not State.SYN_RECEIVED
+            and connection.state is not State.SYN_RECEIVED
         ):
             timeout = now + probe.timeout(config, alone=board.outstanding <= sender.mss)
             self._probe_at = timeout if timeout < self._rto_at else self._rto_at
@@ -116,7 +114,7 @@ class Timers:
         """Nothing is out any more."""
         sender = self._sender
         if not sender.queue.length:
-            sender.chronograph.change(IDLE, self._connection.clock.now())
+            sender.chronograph.change(IDLE, sender.connection.clock.now())
         self._probe_at = None
         sender.rack.clear()
         self.alarm.stop()
@@ -128,7 +126,7 @@ class Timers:
 
     def _start_persist_timer(self, now: int) -> None:
         """The first probe after an RTO, then doubling (RFC 9293 3.8.6.1)."""
-        config = self._connection.config
+        config = self._sender.connection.config
         wait = max(self._sender.rtt.rto << min(self.persists, 40), config.persist_min)
         deadline = now + min(wait, config.persist_max or config.max_rto)
         if config.user_timeout:
@@ -138,10 +136,10 @@ class Timers:
     # -- when they expire --------------------------------------------------------------------------
 
     def _alarm(self) -> None:
-        self._connection.refresh_path()
-        now = self._connection.clock.now()
-        rack = self._sender.rack
-        if not self._sender.board.segments:
+        connection, board, rack = self._sender.connection, self._sender.board, self._sender.rack
+        connection.refresh_path()
+        now = connection.clock.now()
+        if not board.segments:
             self._persist_timeout(now)
         elif rack.deadline is not None and rack.deadline <= now:
             self._reordering_timeout(now)
@@ -176,7 +174,8 @@ class Timers:
 
     def _retransmission_timeout(self, now: int) -> None:
         """RFC 6298 5.4 to 5.6; gives the connection up after R2 (RFC 9293 3.8.3)."""
-        connection, sender = self._connection, self._sender
+        sender = self._sender
+        connection = sender.connection
         first = sender.board.first
         shut = connection.synchronized and not sender.snd_wnd and not connection.orphaned
         if not (shut and connection.heard_since(now - connection.config.max_rto)):
@@ -208,7 +207,8 @@ class Timers:
         A small window is used after all (the override timeout of RFC 9293 3.8.6.2.1); a shut one is probed, for ever
         as long as the peer answers (3.8.6.1) and there is a user to wait for it.
         """
-        connection, sender = self._connection, self._sender
+        sender = self._sender
+        connection = sender.connection
         window = sender.snd_una + sender.snd_wnd - sender.snd_nxt
         if window > 0 and sender.queue.length:
             sender.send_new(min(window, sender.queue.length, sender.mss), now)
