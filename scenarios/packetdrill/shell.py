@@ -176,7 +176,7 @@ class Shell:
         flow = self._process.flow
         connection = None if flow is None else self._process.connection(flow)
         if connection is not None:
-            connection.send_reset()
+            connection.transmitter.send_reset()
             connection.fail(errno.ECONNABORTED)
 
 

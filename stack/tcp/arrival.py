@@ -30,7 +30,7 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
     receiver, batch = connection.receiver, connection.tcp.batch
     if receiver.ack_due and (receiver.out_of_order.starts or receiver.duplicate is not None):
         # Each of these ACKs counts, and its SACK blocks would find no room in a full segment (RFC 2018 4).
-        connection.send_ack()
+        connection.transmitter.send_ack()
     if batch is None or (connection.ecn.feedback is not Feedback.NONE and connection.ecn.counts):
         answer(connection)
     else:
@@ -49,7 +49,7 @@ def answer(connection: Connection) -> None:
             # Whoever waits for less to be unsent (TCP_NOTSENT_LOWAT) need not wait for an ACK.
             connection.changed = True
     if connection.receiver.ack_due:
-        connection.send_ack()
+        connection.transmitter.send_ack()
     if connection.changed:
         connection.changed = False
         connection.notify()
@@ -62,7 +62,7 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
     if flags & ACK and not acceptable:
         connection.drop("tcp.bad_ack")
         if not flags & RST:
-            connection.refuse(segment)
+            connection.transmitter.refuse(segment)
         return
     if flags & RST:
         if acceptable:
@@ -83,7 +83,7 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
         connection.establish()
         if connection.ecn.counter is not None:
             # Only a pure ACK can tell how the SYN/ACK arrived (RFC 9768 3.2.2.1).
-            connection.send_ack()
+            connection.transmitter.send_ack()
         else:
             connection.receiver.acknowledge_handshake()
         segment.sequence += 1
@@ -125,7 +125,7 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
         return
     connection.heard(now)
     if connection.ecn.feedback is not Feedback.NONE and connection.ecn.segment_arrives(
-        flags, segment.codepoint, segment.length, connection.offered_mss
+        flags, segment.codepoint, segment.length, connection.transmitter.offered_mss
     ):
         receiver.ack_due = True
     if in_sequence and connection.timestamps is not None and segment.timestamp is not None:
@@ -177,7 +177,7 @@ def _is_acceptable(connection: Connection, segment: Segment, now: int) -> bool:
         return True
     connection.drop("tcp.outside_window")
     if flags & SYN:
-        connection.challenge()
+        connection.transmitter.challenge()
     elif not flags & RST:
         _answer_unacceptable(connection, segment)
     return False
@@ -188,7 +188,7 @@ def _answer_unacceptable(connection: Connection, segment: Segment) -> None:
     receiver = connection.receiver
     if segment.length and segment.sequence < receiver.rcv_nxt:
         receiver.arrived_again(segment.sequence, min(segment.sequence + segment.length, receiver.rcv_nxt))
-    connection.answer_unacceptable(segment)
+    connection.transmitter.answer_unacceptable(segment)
 
 
 def _is_syn_again(connection: Connection, segment: Segment) -> bool:
@@ -220,7 +220,7 @@ def _reset_arrives(connection: Connection, segment: Segment) -> None:
         connection.drop("tcp.reset_in_time_wait")
     elif segment.sequence != connection.receiver.rcv_nxt:
         connection.drop("tcp.bad_reset")
-        connection.challenge()
+        connection.transmitter.challenge()
     elif connection.state is State.SYN_RECEIVED and not connection.synchronized:
         connection.fail(errno.ECONNREFUSED)
     elif connection.state is State.CLOSE_WAIT:
@@ -243,7 +243,7 @@ def _syn_arrives(connection: Connection, segment: Segment) -> None:
         return
     if segment.flags & ACK and segment.sequence == connection.receiver.irs:
         connection.ecn.acknowledge_syn_ack(segment.codepoint)
-    connection.challenge()
+    connection.transmitter.challenge()
 
 
 def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
@@ -253,7 +253,7 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
     if connection.state is State.SYN_RECEIVED:
         if not sender.snd_una < ack <= sender.snd_max:
             connection.drop("tcp.bad_ack")
-            connection.refuse(segment)
+            connection.transmitter.refuse(segment)
             return False
         listener = connection.listener
         if listener is not None and (listener.defers(connection, segment) or not listener.admit(connection)):
@@ -263,20 +263,21 @@ def _ack_arrives(connection: Connection, segment: Segment, now: int) -> bool:
     if ack > sender.snd_nxt and not sender.takes_probe(ack):
         connection.drop("tcp.ack_of_unsent")
         if connection.config.answer_unsent_ack or connection.state is not State.ESTABLISHED:
-            connection.challenge()
+            connection.transmitter.challenge()
         return False
     if ack < sender.snd_una:
         if ack < sender.snd_una - sender.max_window:
             # RFC 5961 5.2
             connection.drop("tcp.ack_too_old")
-            connection.challenge()
+            connection.transmitter.challenge()
             return False
         acknowledge_late(sender, segment, now)
         return True
     advanced = ack > sender.snd_una
     acknowledge(sender, segment, now, connection.snd_shift)
     if advanced:
-        connection.confirm_path(now)
+        # The neighbour is reachable (RFC 4861 7.3.1).
+        connection.transmitter.path.confirm(now)
         if sender.queued < connection.config.send_buffer:
             connection.changed = True
         if sender.fin_sent and sender.snd_una == sender.snd_nxt:
@@ -314,7 +315,7 @@ def _text_arrives(connection: Connection, segment: Segment, now: int) -> None:
     if connection.orphaned and segment.sequence + segment.length > receiver.rcv_nxt:
         # Nobody will ever read it (RFC 1122 4.2.2.13, RFC 2525 2.17).
         connection.drop("tcp.data_after_close")
-        connection.refuse(segment)
+        connection.transmitter.refuse(segment)
         connection.forget()
         return
     before = receiver.rcv_nxt

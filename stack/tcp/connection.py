@@ -1,4 +1,4 @@
-"""One TCP connection: its state, its user's calls, and how its segments are made."""
+"""One TCP connection: its state, its user's calls, how it opens and how it ends."""
 
 from __future__ import annotations
 
@@ -13,34 +13,24 @@ from stack.internet.protocol import ErrorKind, ErrorReport
 from stack.link import Buffer
 from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
-from stack.tcp.ecn import Ecn, Feedback
+from stack.tcp.ecn import Ecn
 from stack.tcp.fastopen import FastOpening, FastOpenOption
 from stack.tcp.info import TcpInfo, tcp_info
 from stack.tcp.key_table import KeyTable
 from stack.tcp.receiver import Receiver
-from stack.tcp.segment import NOT_ECT, Segment
+from stack.tcp.segment import Segment
 from stack.tcp.sender import Sender
-from stack.tcp.sequence import MASK, widen
+from stack.tcp.sequence import widen
 from stack.tcp.state import State
 from stack.tcp.timestamps import Timestamps
+from stack.tcp.transmitter import Transmitter
 from stack.tcp.urgent import UrgentPointer
 from stack.tcp.window import MAX_SHIFT, window_shift
-from stack.wire.checksum import pseudo_header_sum
-from stack.wire.protocols import TCP
 from stack.wire.tcp import (
     ACK,
-    FIN,
     MAX_OPTIONS_LENGTH,
-    NOP_NOP_TIMESTAMPS,
-    PSH,
-    RST,
     SYN,
-    URG,
     TcpOptions,
-    build_header,
-    build_options,
-    pack_with_timestamps,
-    sack_option,
 )
 
 if TYPE_CHECKING:
@@ -48,22 +38,10 @@ if TYPE_CHECKING:
     from stack.tcp.listener import Listener
     from stack.tcp.protocol import Tcp
 
-_HEADER = 20
-_HEADER_WITH_TIMESTAMPS = 32
-_CHECKSUM_AT = 16
-_TIMESTAMP_OPTION = 12
 _INCARNATION_DISTANCE = 65537
-_DEFAULT_MSS = {4: 536, 16: 1220}
-_IP_HEADER = {4: 20, 16: 40}
-
 
 _ABORTED_SILENTLY = (State.CLOSED, State.SYN_SENT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT)
 """RFC 9293 3.10.5: in these there is no peer yet, or it has said and heard all."""
-
-
-def default_mss(address: bytes) -> int:
-    """What a peer that sends no MSS option takes (RFC 9293 3.7.1)."""
-    return _DEFAULT_MSS[len(address)]
 
 
 def nobody() -> None:
@@ -83,14 +61,8 @@ class Connection:
 
     __slots__ = (
         "_alarm",
-        "_answered_at",
-        "_ip_header",
         "_last_heard",
-        "_mtu",
-        "_path",
-        "_peer_mss",
         "_probes",
-        "_pseudo",
         "_pushed",
         "_shook_hands",
         "authentication",
@@ -112,7 +84,6 @@ class Connection:
         "local_port",
         "more",
         "notify",
-        "offered_mss",
         "orphaned",
         "receiver",
         "released",
@@ -121,7 +92,6 @@ class Connection:
         "reported",
         "sack",
         "segments_in",
-        "segments_out",
         "sender",
         "snd_shift",
         "snd_up",
@@ -132,6 +102,7 @@ class Connection:
         "tcp",
         "timestamps",
         "traffic_class",
+        "transmitter",
         "window_scaling",
     )
 
@@ -154,7 +125,6 @@ class Connection:
         """The only one that it may use: the zone of its link-local addresses (RFC 4007 6), or the user's choice."""
         self.key = key
         self.local, self.local_port, self.remote, self.remote_port = key
-        self._ip_header = _IP_HEADER[len(self.local)]
         self.clock = tcp.host.clock
         self.config = config
         self.state = State.CLOSED
@@ -193,17 +163,11 @@ class Connection:
             # RFC 1122 4.2.2.13, by the distance that Linux keeps.
             iss = max(widen(iss, after), after + _INCARNATION_DISTANCE)
         self.timestamps: Timestamps | None = Timestamps(offset) if config.timestamps else None
-        self._path = path
-        self._mtu = path.mtu
-        self._peer_mss = default_mss(self.local)
-        self.offered_mss = self._largest_segment(path.interface.mtu)
-        self._pseudo = pseudo_header_sum(self.local, self.remote, TCP, 0)
         self._alarm = Alarm(self.clock, self._alarm_goes_off)
         self._probes = 0
         self._last_heard = self.began_at = self.clock.now()
         """``began_at``: when data could first go both ways."""
-        self.segments_in = self.segments_out = 0
-        self._answered_at: int | None = None
+        self.segments_in = 0
         self.snd_up = iss
         """SND.UP: the octet behind the urgent data (RFC 9293 3.8.5, RFC 6093); up to SND.UNA, there are none."""
         self.corked = False
@@ -224,9 +188,10 @@ class Connection:
         """What our first SYN or SYN/ACK carries; if it has to be sent again, something may not like it."""
         self.syn_data = False
         """Data in a SYN were taken, ours or the peer's."""
-        self.sender = Sender(self, iss, self.offered_mss)
+        self.transmitter = Transmitter(self, path)
+        self.sender = Sender(self, iss, self.transmitter.offered_mss)
         self.receiver = Receiver(self)
-        self.receiver.window.mss = self.offered_mss
+        self.receiver.window.mss = self.transmitter.offered_mss
 
     def __repr__(self) -> str:
         return f"<Connection {self.local_port}-{self.remote_port} {self.state.value}>"
@@ -310,7 +275,7 @@ class Connection:
         assert fast_open is not None
         self.fast_open_option = fast_open.option
         if fast_open.may_carry_data:
-            size = min(fast_open.mss or self._peer_mss, self._largest_segment(self._path.mtu))
+            size = self.transmitter.syn_size(fast_open.mss)
             fast_open.carried = self.sender.carry_in_syn(memoryview(data)[: size - MAX_OPTIONS_LENGTH])
         self.sender.send_syn(SYN)
         return self.sender.syn_data
@@ -398,7 +363,7 @@ class Connection:
             receiver = self.receiver
             receiver.window.read(len(data), self.clock.now())
             if self.state is not State.SYN_RECEIVED and receiver.acknowledges_reading():
-                self.send_ack()
+                self.transmitter.send_ack()
         return data
 
     def peek(self, limit: int) -> bytes:
@@ -423,7 +388,7 @@ class Connection:
         receiver = self.receiver
         receiver.interactive = not on
         if on and self.synchronized and receiver.ack_pending and not receiver.queue.length:
-            self.send_ack()
+            self.transmitter.send_ack()
 
     def shutdown(self) -> None:
         """Close our half: a FIN behind what is queued, once the handshake is complete (RFC 9293 3.10.4)."""
@@ -443,7 +408,7 @@ class Connection:
         unread = receiver.queue.length
         receiver.shut()
         if unread and self.synchronized and receiver.window.should_update(receiver.rcv_nxt, 0):
-            self.send_ack()
+            self.transmitter.send_ack()
 
     def close(self) -> None:
         """The application has gone; the connection ends in the background.
@@ -467,7 +432,7 @@ class Connection:
     def abort(self) -> None:
         """End at once, with a RST where there is a peer to tell (RFC 9293 3.10.5)."""
         if self.state not in _ABORTED_SILENTLY:
-            self.send_reset()
+            self.transmitter.send_reset()
         self.forget()
 
     def take_error(self) -> int:
@@ -501,7 +466,7 @@ class Connection:
             if self.authentication is not None:
                 self.authentication.begin(self.receiver.irs)
             if self.synchronized:
-                self.sender.change_mss(self._segment_size())
+                self.sender.change_mss(self.transmitter.segment_size())
 
     def info(self) -> TcpInfo:
         """What Linux's TCP_INFO tells."""
@@ -527,7 +492,7 @@ class Connection:
         else:
             self.ecn.syn_arrives(segment.flags, segment.codepoint)
         if options.mss:
-            self._peer_mss = options.mss
+            self.transmitter.peer_mss = options.mss
         self.sack = self.sack and options.sack_permitted
         if self.timestamps is not None and segment.timestamp is not None:
             self.timestamps.remember(segment.timestamp, self.clock.now())
@@ -543,10 +508,10 @@ class Connection:
         """Data may go both ways."""
         self.synchronized = True
         self.began_at = self.clock.now()
-        self._mtu = self._path.mtu
-        self.receiver.window.agree_on(max(min(self._peer_mss, self.offered_mss), 1))
-        self.sender.begin(self._segment_size())
-        self.receiver.expect_segments(min(self.offered_mss, self.sender.mss))
+        transmitter = self.transmitter
+        self.receiver.window.agree_on(max(min(transmitter.peer_mss, transmitter.offered_mss), 1))
+        self.sender.begin(transmitter.begin())
+        self.receiver.expect_segments(min(transmitter.offered_mss, self.sender.mss))
 
     def establish(self) -> None:
         """The handshake is complete."""
@@ -615,7 +580,7 @@ class Connection:
     @property
     def path_mtu(self) -> int:
         """Bytes of IP packet that reach the peer in one piece, as far as we know."""
-        return self._mtu
+        return self.transmitter.mtu
 
     # -- timers ------------------------------------------------------------------------------------
 
@@ -685,11 +650,11 @@ class Connection:
         elif self._probes >= config.keepalive_probes or (
             self._probes and self.user_timeout_passed(now - self._last_heard)
         ):
-            self.send_reset()
+            self.transmitter.send_reset()
             self.timed_out()
         else:
             self._probes += 1
-            self.send_probe()
+            self.transmitter.send_probe()
             self._alarm.set_later(config.keepalive_interval)
 
     # -- ICMP --------------------------------------------------------------------------------------
@@ -706,7 +671,7 @@ class Connection:
             self.drop("tcp.ao_icmp")
             return
         if report.kind is ErrorKind.PACKET_TOO_BIG:
-            self._path.learn_mtu(report.mtu)
+            self.transmitter.path.learn_mtu(report.mtu)
             if self.synchronized:
                 self.output()
             elif self.sender.syn_data:
@@ -720,273 +685,13 @@ class Connection:
         if not open_to_user:
             self.fail(report.errno)
 
-    # -- segments out ------------------------------------------------------------------------------
+    # -- what comes of it --------------------------------------------------------------------------
 
     def output(self) -> None:
         """Let the sender send what it may."""
-        self.refresh_path()
+        self.transmitter.refresh_path()
         self.sender.output()
-
-    def refresh_path(self) -> None:
-        """Follow a change of routes or of the path MTU."""
-        path = self._path
-        if not path.valid:
-            try:
-                path = self._path = self.tcp.host.path(
-                    self.remote, source=self.local, interface=self.interface
-                )
-            except OSError as problem:
-                self.soft_error = problem.errno or errno.ENETUNREACH
-                return
-        if path.mtu != self._mtu and self.synchronized:
-            self._mtu = path.mtu
-            self.sender.change_mss(self._segment_size())
-
-    def transmit(
-        self, sequence: int, flags: int, payload: Buffer = b"", *, retransmission: bool = False
-    ) -> None:
-        """Make a segment, or a super-segment, and hand it to the internet layer."""
-        receiver, timestamps, ecn, path = self.receiver, self.timestamps, self.ecn, self._path
-        size, segment_size = len(payload), 0
-        if size > self.sender.mss and not (flags & SYN or self.sender.mtu_probing.active):
-            segment_size = self.sender.mss
-            if self.snd_up > sequence:
-                self._transmit_each(sequence, flags, payload, segment_size, retransmission)
-                return
-        new_data = size > 0 and not retransmission
-        now = self.clock.now()
-        options: bytes | None = None  # Timestamps alone, as nearly always: they are packed with the header.
-        codepoint = NOT_ECT
-        if flags & SYN:
-            options = self._syn_options(first=not retransmission, answer=bool(flags & ACK))
-            window = receiver.window.first
-            timeouts = self.sender.timers.retries
-            flags |= ecn.in_syn_ack(timeouts) if flags & ACK else ecn.in_syn(timeouts)
-        else:
-            window = receiver.window.field(receiver.rcv_nxt, receiver.queue.length)
-            if flags & RST and self.config.exact_window:
-                window = 0
-            if (
-                timestamps is None
-                or receiver.out_of_order.starts
-                or receiver.duplicate is not None
-                or ecn.counter is not None
-                or self.authentication is not None
-            ):
-                options = self._options(size, now, first=not retransmission and not flags & RST)
-            if ecn.feedback is not Feedback.NONE:
-                flags |= ecn.flags(new_data=new_data)
-                codepoint = ecn.codepoint if new_data else NOT_ECT
-        if self.authentication is not None:
-            options = self.authentication.option() + (options or b"")
-        observer = self.tcp.host.observer
-        if observer is not None:
-            observer.segment_sent(self, sequence, size, flags, retransmission)
-        acknowledgment = 0
-        self.segments_out += 1
-        if flags & ACK:
-            acknowledgment = receiver.rcv_nxt & MASK
-            receiver.acknowledged()
-        if new_data and not receiver.interactive:
-            receiver.data_sent(now)
-        urgent = 0
-        if self.snd_up > sequence:
-            urgent = self._urgent_pointer(sequence)
-            flags |= URG if urgent else 0
-        length = size + (_HEADER_WITH_TIMESTAMPS if options is None else _HEADER + len(options))
-        largest = length - size + segment_size if segment_size else length
-        if largest > path.mtu - self._ip_header or not path.valid:
-            # No way, or not in one piece: the retransmission finds the way that there is then.
-            self.drop("tcp.no_path" if not path.valid else "tcp.too_big")
-            return
-        checksum = (self._pseudo + length) % 0xFFFF or 0xFFFF
-        if options is None and timestamps is not None:
-            header = pack_with_timestamps(
-                self.local_port,
-                self.remote_port,
-                sequence & MASK,
-                acknowledgment,
-                0x8000 | flags,
-                window,
-                checksum,
-                urgent,
-                NOP_NOP_TIMESTAMPS,
-                timestamps.value(now) & MASK,
-                timestamps.recent & MASK,
-            )
-        else:
-            header = build_header(
-                self.local_port,
-                self.remote_port,
-                sequence & MASK,
-                acknowledgment,
-                flags,
-                window,
-                checksum,
-                urgent,
-                options or b"",
-            )
-        if self.authentication is not None:
-            header = self.authentication.sign(header, payload, sequence)
-        path.send(
-            TCP,
-            header,
-            payload,
-            source=self.local,
-            checksum_at=_CHECKSUM_AT,
-            hop_limit=self.hop_limit,
-            traffic_class=self.traffic_class | codepoint,
-            segment_size=segment_size,
-        )
-
-    def _options(self, size: int, now: int, *, first: bool) -> bytes:
-        """All options of a segment of ``size`` octets but a signature; ``first``: neither sent again nor a RST."""
-        options = b"" if self.timestamps is None else self.timestamps.option(now)
-        sack = b""
-        if self.sack and (self.receiver.out_of_order.starts or self.receiver.duplicate):
-            sack = self._sack_option(size)
-        counter = self.ecn.counter
-        if counter is not None and counter.tells_octets and first:
-            room = min(40 - self._options_length, self.sender.mss - size) - len(sack)
-            options += counter.option(room, data=size > 0)
-        return options + sack
-
-    def _transmit_each(
-        self, sequence: int, flags: int, payload: Buffer, size: int, retransmission: bool
-    ) -> None:
-        """The pieces of a super-segment one by one, for in each the urgent pointer is another."""
-        data = memoryview(payload)
-        for at in range(0, len(data), size):
-            last = at + size >= len(data)
-            self.transmit(
-                sequence + at,
-                flags if last else flags & ~(PSH | FIN),
-                data[at : at + size],
-                retransmission=retransmission,
-            )
-
-    def _urgent_pointer(self, sequence: int) -> int:
-        """SEG.UP of a segment before SND.UP; 0: it says nothing of urgent data, which are too far away or received."""
-        if self.snd_up <= self.sender.snd_una:
-            return 0
-        distance = self.snd_up - sequence
-        if distance <= 0xFFFF:
-            return distance
-        return 0xFFFF if sequence + 0xFFFF > self.sender.snd_nxt else 0
-
-    def send_ack(self) -> None:
-        """A pure ACK."""
-        self.refresh_path()
-        self.transmit(self.sender.snd_nxt, ACK)
-
-    def send_probe(self) -> None:
-        """An octet-less segment from before SND.UNA, which the peer must answer: keep-alive and window probe.
-
-        That there are urgent data, the peer learns even while its window is shut (RFC 9293 3.8.6.1; Linux
-        ``tcp_write_wakeup``).
-        """
-        self.refresh_path()
-        if self.snd_up > self.sender.snd_una:
-            self.transmit(self.sender.snd_una, ACK)
-        self.transmit(self.sender.snd_una - 1, ACK)
-
-    def send_reset(self) -> None:
-        """<SEQ=SND.NXT><CTL=RST,ACK>."""
-        self.refresh_path()
-        self.transmit(self.sender.snd_nxt, RST | ACK)
-
-    def refuse(self, segment: Segment) -> None:
-        """Answer a segment that there is nobody for with a RST that it must believe (RFC 9293 3.10.7.1)."""
-        self.refresh_path()
-        self.tcp.send_reset(segment, self._path, self.key, self.authentication)
-
-    def challenge(self) -> None:
-        """A challenge ACK (RFC 5961): as often as the limits of the connection and of the host allow."""
-        if self._may_answer() and self.tcp.may_challenge():
-            self.send_ack()
-
-    def answer_unacceptable(self, segment: Segment) -> None:
-        """The ACK that an unacceptable segment is answered with (RFC 9293 3.10.7.4).
-
-        If it has no data, not too often, or two confused peers would answer each other for ever (Linux
-        tcp_invalid_ratelimit).
-        """
-        if segment.length or self._may_answer():
-            self.send_ack()
-
-    def _may_answer(self) -> bool:
-        now = self.clock.now()
-        if self._answered_at is not None and now - self._answered_at < self.config.invalid_ack_interval:
-            return False
-        self._answered_at = now
-        return True
 
     def drop(self, reason: str) -> None:
         """Count what was discarded."""
         self.tcp.host.drop(reason)
-
-    def confirm_path(self, now: int) -> None:
-        """New data were acknowledged: the neighbour is reachable (RFC 4861 7.3.1)."""
-        self._path.confirm(now)
-
-    def doubt_path(self) -> None:
-        """R1 retransmissions, and no answer: IP is told, and may find another way (RFC 9293 3.8.3, MUST-20a)."""
-        self._path.doubt()
-
-    def _largest_segment(self, mtu: int) -> int:
-        largest = mtu - self._ip_header - _HEADER
-        return min(largest, 0xFFFF, self.config.mss or 0xFFFF)
-
-    @property
-    def largest_transmission(self) -> int:
-        """Most octets of data in a super-segment, 0 if there can be none.
-
-        What is signed, nobody else can segment; and with AccECN, CWR must not be left to the first segment alone.
-        """
-        path = self._path
-        whole = self.authentication is not None or self.ecn.counter is not None
-        if whole or not path.offload.segmentation:
-            return 0
-        return path.offload.segmentation - self._ip_header - _HEADER - MAX_OPTIONS_LENGTH
-
-    def _segment_size(self) -> int:
-        """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""
-        size = min(self._peer_mss, self._largest_segment(self._path.mtu))
-        size -= self._options_length
-        return self.sender.mtu_probing.segment_size(max(size, 8))
-
-    @property
-    def _options_length(self) -> int:
-        """Octets of the options that every segment carries."""
-        length = _TIMESTAMP_OPTION if self.timestamps is not None else 0
-        return length if self.authentication is None else length + self.authentication.option_length
-
-    def _syn_options(self, *, first: bool, answer: bool) -> bytes:
-        """In a SYN what we want; in a SYN/ACK, which follows :meth:`negotiate`, what both want.
-
-        What something in the path may not like goes with the first of them only.
-        """
-        fast_open = self.fast_open_option if first else None
-        options = TcpOptions(mss=self.offered_mss, sack_permitted=self.sack)
-        if first and answer and fast_open is None and self.authentication is None:
-            options.accurate_ecn = self.ecn.in_syn_ack_option
-        if self.timestamps is not None:
-            options.timestamp = self.timestamps.value(self.clock.now()) & MASK
-            options.timestamp_echo = self.timestamps.recent & MASK
-        if self.window_scaling:
-            options.window_scale = window_shift(self.config.receive_buffer_max)
-        build = options.build if self.config.option_order == "linux" else options.build_as_freebsd
-        raw = build()
-        if fast_open is not None:
-            option = build_options(fast_open.build())
-            signature = 0 if self.authentication is None else self.authentication.option_length
-            if len(raw) + len(option) + signature <= MAX_OPTIONS_LENGTH:
-                options.unknown = tuple(fast_open.build())
-                return build()
-        return raw
-
-    def _sack_option(self, payload: int) -> bytes:
-        """As many blocks as fit into 40 octets of options and beside the payload."""
-        room = min(40 - self._options_length, self.sender.mss - payload)
-        blocks = self.receiver.sack_blocks((room - 4) // 8) if room >= 12 else []
-        return sack_option([(start & MASK, end & MASK) for start, end in blocks]) if blocks else b""

@@ -149,7 +149,7 @@ def tcp_info(connection: Connection) -> TcpInfo:
         if congestion.ssthresh == UNLIMITED
         else congestion.ssthresh // mss,
         tcpi_snd_cwnd=congestion.cwnd // mss,
-        tcpi_advmss=connection.offered_mss,
+        tcpi_advmss=connection.transmitter.offered_mss,
         tcpi_reordering=max(connection.config.duplicate_acks, min(-(-rack.extent // mss), _MOST_REORDERING)),
         tcpi_rcv_rtt=receiver.window.rtt // _MICROSECOND,
         tcpi_rcv_space=receiver.window.limit,
@@ -158,7 +158,7 @@ def tcp_info(connection: Connection) -> TcpInfo:
         tcpi_max_pacing_rate=_UNLIMITED_RATE,
         tcpi_bytes_acked=sender.bytes_acked,
         tcpi_bytes_received=receiver.bytes_received,
-        tcpi_segs_out=connection.segments_out,
+        tcpi_segs_out=connection.transmitter.segments_out,
         tcpi_segs_in=connection.segments_in,
         tcpi_notsent_bytes=sender.unsent,
         tcpi_min_rtt=rtt.minimum // _MICROSECOND,

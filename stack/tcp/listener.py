@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stack.config import TcpConfig
 from stack.internet.packet import Packet
 from stack.tcp.arrival import segment_arrives
-from stack.tcp.connection import Connection, default_mss, nobody
+from stack.tcp.connection import Connection, nobody
 from stack.tcp.cookies import LIFETIME, Kept
 from stack.tcp.ecn import Feedback
 from stack.tcp.fastopen import SERVER, FastOpenOption, PendingOpenings
@@ -18,6 +18,7 @@ from stack.tcp.key_table import KeyTable
 from stack.tcp.segment import Segment
 from stack.tcp.sequence import MASK
 from stack.tcp.state import State
+from stack.tcp.transmitter import default_mss
 from stack.wire.tcp import ACK, AE, CWR, ECE, FIN, RST, SYN, TcpOptions
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class Listener:
                 ecn=connection.ecn.feedback is not Feedback.NONE,
             )
             connection.timestamps.show(kept.stamp(connection.timestamps.value(now)), now)
-        connection.transmit(connection.sender.iss, SYN | ACK)
+        connection.transmitter.transmit(connection.sender.iss, SYN | ACK)
 
     def _cookie_arrives(self, segment: Segment, packet: Packet) -> bool:
         """An ACK for no connection: does it bring a cookie back? Asked only while there can be some."""

@@ -82,7 +82,7 @@ class Receiver:
         self.segments_out_of_order = 0
         self.ack_due = False
         """An ACK is to be sent at once, when the segment has been processed."""
-        self._delayed_ack = Alarm(connection.clock, connection.send_ack)
+        self._delayed_ack = Alarm(connection.clock, connection.transmitter.send_ack)
         self._quick_acks = config.quick_acks
         self.interactive = False
         """Our data answer the peer's and carry our ACKs: none is sent quickly (Linux "pingpong", TCP_QUICKACK)."""
@@ -117,7 +117,7 @@ class Receiver:
         self.segments_received += 1
         if segment.length >= self.largest_segment:
             # What a link has joined is still several segments to be acknowledged.
-            self.largest_segment = min(segment.length, self._connection.offered_mss)
+            self.largest_segment = min(segment.length, self._connection.transmitter.offered_mss)
             if segment.flags & PSH and not self._pushed:
                 self._pushed = 1
         elif self._pushed < 2:

@@ -501,7 +501,7 @@ class Sender:
         self.rate.segment_sent(segment, flight, now, alone=alone)
         if self._pacer is not None:
             self._pacer.sent(size, self.congestion.pacing_rate(self.rtt.srtt), now)
-        self.connection.transmit(
+        self.connection.transmitter.transmit(
             segment.start, segment.flags, segment.payload, retransmission=segment.transmissions > 1
         )
 
@@ -516,11 +516,11 @@ class Sender:
         connection = self.connection
         if connection.config.probe_with_data and self.queue.length:
             self._probed_with_data = True
-            connection.refresh_path()
+            connection.transmitter.refresh_path()
             push = PSH if self.queue.length == 1 else 0
-            connection.transmit(self.snd_nxt, ACK | push, self.queue.peek(1))
+            connection.transmitter.transmit(self.snd_nxt, ACK | push, self.queue.peek(1))
         else:
-            connection.send_probe()
+            connection.transmitter.send_probe()
 
     def takes_probe(self, ack: int) -> bool:
         """An ACK of more than was sent: the octet of a window probe was taken, and so it was sent."""
@@ -552,4 +552,4 @@ class Sender:
 
     def _set_mss(self, mss: int) -> None:
         self.mss = self.board.mss = mss
-        self.largest = max(self.connection.largest_transmission // mss, 1) * mss
+        self.largest = max(self.connection.transmitter.largest_transmission // mss, 1) * mss

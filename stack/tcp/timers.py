@@ -137,7 +137,7 @@ class Timers:
 
     def _alarm(self) -> None:
         connection, board, rack = self._sender.connection, self._sender.board, self._sender.rack
-        connection.refresh_path()
+        connection.transmitter.refresh_path()
         now = connection.clock.now()
         if not board.segments:
             self._persist_timeout(now)
@@ -187,8 +187,8 @@ class Timers:
             connection.timed_out()
             return
         if self.retries == R1 + 1:
-            # Once: whether another router then works, IP finds out by itself.
-            connection.doubt_path()
+            # Once (MUST-20a): whether another router then works, IP finds out by itself.
+            connection.transmitter.path.doubt()
         if connection.synchronized:
             sender.mtu_probing.timed_out(self.retries)
             sender.recovery.timeout(sender.snd_una, sender.snd_nxt, now, again=self.retries > 1)

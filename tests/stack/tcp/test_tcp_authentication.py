@@ -493,7 +493,7 @@ def test_the_signature_takes_room_from_every_segment() -> None:
             1460 - room,
             3000 - 2 * (1460 - room),
         ]
-        assert connection.offered_mss == 1460
+        assert connection.transmitter.offered_mss == 1460
 
 
 def test_sack_blocks_fit_beside_the_signature() -> None:
