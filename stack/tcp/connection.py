@@ -6,7 +6,6 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stack.clock import Alarm
 from stack.config import TcpConfig
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorKind, ErrorReport
@@ -15,6 +14,7 @@ from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
 from stack.tcp.ecn import Ecn
 from stack.tcp.fastopen import FastOpening, FastOpenOption
+from stack.tcp.idle_timer import IdleTimer
 from stack.tcp.info import TcpInfo, tcp_info
 from stack.tcp.key_table import KeyTable
 from stack.tcp.receiver import Receiver
@@ -60,9 +60,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_alarm",
-        "_last_heard",
-        "_probes",
+        "_idle_timer",
         "_pushed",
         "_shook_hands",
         "authentication",
@@ -79,6 +77,7 @@ class Connection:
         "hop_limit",
         "interface",
         "key",
+        "last_heard",
         "listener",
         "local",
         "local_port",
@@ -163,10 +162,9 @@ class Connection:
             # RFC 1122 4.2.2.13, by the distance that Linux keeps.
             iss = max(widen(iss, after), after + _INCARNATION_DISTANCE)
         self.timestamps: Timestamps | None = Timestamps(offset) if config.timestamps else None
-        self._alarm = Alarm(self.clock, self._alarm_goes_off)
-        self._probes = 0
-        self._last_heard = self.began_at = self.clock.now()
-        """``began_at``: when data could first go both ways."""
+        self._idle_timer: IdleTimer | None = None
+        self.last_heard = self.began_at = self.clock.now()
+        """When the peer sent something acceptable, and when data could first go both ways (ns)."""
         self.segments_in = 0
         self.snd_up = iss
         """SND.UP: the octet behind the urgent data (RFC 9293 3.8.5, RFC 6093); up to SND.UNA, there are none."""
@@ -423,7 +421,7 @@ class Connection:
             self.abort()
         elif self.state is State.FIN_WAIT_2:
             if self.config.fin_wait_2:
-                self._alarm.set_later(self.config.fin_wait_2)
+                self.idle_timer.alarm.set_later(self.config.fin_wait_2)
             else:
                 self.abort()
         else:
@@ -526,7 +524,7 @@ class Connection:
 
     def enter_time_wait(self) -> None:
         """RFC 9293 3.6.1; the timer starts anew for each FIN that comes again."""
-        self._alarm.set_later(self.config.time_wait)
+        self.idle_timer.alarm.set_later(self.config.time_wait)
         if self.state is not State.TIME_WAIT:
             self.enter(State.TIME_WAIT)
             self.sender.cancel()
@@ -536,7 +534,7 @@ class Connection:
         """Our FIN has been acknowledged; nobody waits for the peer's for ever (Linux tcp_fin_timeout)."""
         self.enter(State.FIN_WAIT_2)
         if self.orphaned:
-            self._alarm.set_later(self.config.fin_wait_2)
+            self.idle_timer.alarm.set_later(self.config.fin_wait_2)
 
     def fail(self, number: int) -> None:
         """The connection is over, and the user learns why."""
@@ -552,7 +550,8 @@ class Connection:
         self.enter(State.CLOSED)
         self.sender.cancel()
         self.receiver.cancel()
-        self._alarm.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.alarm.cancel()
         listener, self.listener = self.listener, None
         if listener is not None:
             listener.abandoned(self)
@@ -581,6 +580,28 @@ class Connection:
     def path_mtu(self) -> int:
         """Bytes of IP packet that reach the peer in one piece, as far as we know."""
         return self.transmitter.mtu
+
+    # -- segments ----------------------------------------------------------------------------------
+
+    def output(self) -> None:
+        """Let the sender send what it may."""
+        self.transmitter.refresh_path()
+        self.sender.output()
+
+    def heard_since(self, when: int) -> bool:
+        """The peer has sent something acceptable since ``when``."""
+        return self.last_heard >= when
+
+    def heard(self, now: int) -> None:
+        """An acceptable segment arrived."""
+        self.last_heard = now
+        self.soft_error = 0
+        if self._idle_timer is not None:
+            self._idle_timer.probes = 0
+
+    def drop(self, reason: str) -> None:
+        """Count what was discarded."""
+        self.tcp.host.drop(reason)
 
     # -- timers ------------------------------------------------------------------------------------
 
@@ -615,47 +636,17 @@ class Connection:
         return 0 < self.config.user_timeout <= waited
 
     @property
-    def last_heard(self) -> int:
-        """When the peer sent something acceptable (ns)."""
-        return self._last_heard
-
-    def heard_since(self, when: int) -> bool:
-        """The peer has sent something acceptable since ``when``."""
-        return self._last_heard >= when
-
-    def heard(self, now: int) -> None:
-        """An acceptable segment arrived."""
-        self._last_heard = now
-        self._probes = self.soft_error = 0
+    def idle_timer(self) -> IdleTimer:
+        """Most connections never need one, so it comes into being when it is first asked for."""
+        if self._idle_timer is None:
+            self._idle_timer = IdleTimer(self)
+        return self._idle_timer
 
     def _start_keepalive(self) -> None:
         if self.config.keepalive:
-            self._alarm.set(self._last_heard + self.config.keepalive_idle)
-        else:
-            self._alarm.stop()
-
-    def _alarm_goes_off(self) -> None:
-        if self.state is State.TIME_WAIT or (self.state is State.FIN_WAIT_2 and self.orphaned):
-            self.forget()
-        elif self.config.keepalive:
-            self._keep_alive()
-
-    def _keep_alive(self) -> None:
-        """RFC 9293 3.8.4: only an idle connection is probed; data in flight have their own timer."""
-        config = self.config
-        now = self.clock.now()
-        due = self._last_heard + config.keepalive_idle
-        if due > now or self.sender.queued:
-            self._alarm.set(due if due > now else now + config.keepalive_idle)
-        elif self._probes >= config.keepalive_probes or (
-            self._probes and self.user_timeout_passed(now - self._last_heard)
-        ):
-            self.transmitter.send_reset()
-            self.timed_out()
-        else:
-            self._probes += 1
-            self.transmitter.send_probe()
-            self._alarm.set_later(config.keepalive_interval)
+            self.idle_timer.keep_alive()
+        elif self._idle_timer is not None:
+            self._idle_timer.alarm.stop()
 
     # -- ICMP --------------------------------------------------------------------------------------
 
@@ -684,14 +675,3 @@ class Connection:
         self.reported(report)
         if not open_to_user:
             self.fail(report.errno)
-
-    # -- what comes of it --------------------------------------------------------------------------
-
-    def output(self) -> None:
-        """Let the sender send what it may."""
-        self.transmitter.refresh_path()
-        self.sender.output()
-
-    def drop(self, reason: str) -> None:
-        """Count what was discarded."""
-        self.tcp.host.drop(reason)
