@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stack.config import TcpConfig
 from stack.internet.path import Path
-from stack.internet.protocol import ErrorKind, ErrorReport
+from stack.internet.protocol import ErrorReport
 from stack.link import Buffer
 from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
@@ -26,12 +26,7 @@ from stack.tcp.timestamps import Timestamps
 from stack.tcp.transmitter import Transmitter
 from stack.tcp.urgent import UrgentPointer
 from stack.tcp.window import MAX_SHIFT, window_shift
-from stack.wire.tcp import (
-    ACK,
-    MAX_OPTIONS_LENGTH,
-    SYN,
-    TcpOptions,
-)
+from stack.wire.tcp import ACK, MAX_OPTIONS_LENGTH, SYN, TcpOptions
 
 if TYPE_CHECKING:
     from stack.internet.interface import Interface
@@ -62,7 +57,7 @@ class Connection:
     __slots__ = (
         "_idle_timer",
         "_pushed",
-        "_shook_hands",
+        "accept_deferred",
         "authentication",
         "began_at",
         "changed",
@@ -176,7 +171,7 @@ class Connection:
         """Everything before this leaves, whatever Nagle and the cork say (Linux TCP_NAGLE_PUSH)."""
         self.data_follows = False
         """Our user speaks first: the ACK of the SYN/ACK may wait for data (TCP_DEFER_ACCEPT, active side)."""
-        self._shook_hands = False
+        self.accept_deferred = False
         """In SYN-RECEIVED: the peer's ACK has come, and was put off until data do (TCP_DEFER_ACCEPT)."""
         self.authentication: Authentication | None = None
         """What signs and verifies every segment; see :meth:`protect`."""
@@ -605,28 +600,6 @@ class Connection:
 
     # -- timers ------------------------------------------------------------------------------------
 
-    @property
-    def retry_limit(self) -> int:
-        """R2 (RFC 9293 3.8.3): retransmissions before the connection is given up."""
-        if self.state is State.SYN_SENT:
-            return self.config.syn_retries + self.config.syn_linear_timeouts
-        if self.state is State.SYN_RECEIVED:
-            deferred = self.listener.defer_accept if self.listener is not None and self._shook_hands else 0
-            return max(self.config.synack_retries, deferred)
-        return min(self.config.retries, self.config.orphan_retries) if self.orphaned else self.config.retries
-
-    def shake_hands(self) -> None:
-        """The ACK of our SYN/ACK has come, but is put off until data do."""
-        self._shook_hands = True
-
-    @property
-    def deferring(self) -> bool:
-        """Only data are missing: no SYN/ACK is sent again before their time is over (Linux ``syn_ack_recalc``)."""
-        listener = self.listener
-        return (
-            self._shook_hands and listener is not None and self.sender.timers.retries < listener.defer_accept
-        )
-
     def timed_out(self) -> None:
         """The peer has not answered for too long."""
         self.fail(self.soft_error or errno.ETIMEDOUT)
@@ -647,31 +620,3 @@ class Connection:
             self.idle_timer.keep_alive()
         elif self._idle_timer is not None:
             self._idle_timer.alarm.stop()
-
-    # -- ICMP --------------------------------------------------------------------------------------
-
-    def error_arrives(self, report: ErrorReport) -> None:
-        """An ICMP error about a segment of ours (RFC 9293 3.9.2.2); a blind one is recognised by its sequence number
-        (RFC 5927 4.1)."""
-        sender = self.sender
-        quoted = widen(int.from_bytes(report.quoted[4:8], "big"), sender.snd_nxt)
-        if not sender.snd_una <= quoted < sender.snd_nxt:
-            self.drop("tcp.icmp_outside_window")
-            return
-        if self.synchronized and self.authentication is not None and self.authentication.ignores(report):
-            self.drop("tcp.ao_icmp")
-            return
-        if report.kind is ErrorKind.PACKET_TOO_BIG:
-            self.transmitter.path.learn_mtu(report.mtu)
-            if self.synchronized:
-                self.output()
-            elif self.sender.syn_data:
-                self.sender.repeat_syn()
-            return
-        listener = self.listener
-        open_to_user = self.synchronized and (listener is None or not listener.holds(self))
-        if open_to_user:
-            self.soft_error = report.errno
-        self.reported(report)
-        if not open_to_user:
-            self.fail(report.errno)

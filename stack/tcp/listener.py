@@ -261,7 +261,7 @@ class Listener:
         if segment.length or segment.flags & FIN or connection.sender.timers.retries >= self.defer_accept:
             return False
         self._tcp.host.drop("tcp.accept_deferred")
-        connection.shake_hands()
+        connection.accept_deferred = True
         return True
 
     def admit(self, connection: Connection) -> bool:

@@ -15,6 +15,7 @@ from stack.internet.packet import Packet
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorReport, Protocol
 from stack.link import Buffer
+from stack.tcp import icmp
 from stack.tcp.arrival import answer, segment_arrives
 from stack.tcp.authentication import Authentication, expects_no_signature
 from stack.tcp.congestion import Settings
@@ -260,7 +261,7 @@ class Tcp(Protocol):
         if connection is None:
             self.host.drop("tcp.icmp_no_connection")
         else:
-            connection.error_arrives(report)
+            icmp.error_arrives(connection, report)
 
     def _find_listener(self, address: bytes, port: int) -> Listener | None:
         listener = self._listeners.get((address, port))

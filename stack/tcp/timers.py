@@ -135,6 +135,25 @@ class Timers:
 
     # -- when they expire --------------------------------------------------------------------------
 
+    @property
+    def _retry_limit(self) -> int:
+        """R2 (RFC 9293 3.8.3): retransmissions before the connection is given up."""
+        connection = self._sender.connection
+        config, listener = connection.config, connection.listener
+        if connection.state is State.SYN_SENT:
+            return config.syn_retries + config.syn_linear_timeouts
+        if connection.state is State.SYN_RECEIVED:
+            deferred = listener.defer_accept if listener is not None and connection.accept_deferred else 0
+            return max(config.synack_retries, deferred)
+        return min(config.retries, config.orphan_retries) if connection.orphaned else config.retries
+
+    @property
+    def _deferring(self) -> bool:
+        """Only data are missing: no SYN/ACK is sent again before their time is over (Linux ``syn_ack_recalc``)."""
+        connection = self._sender.connection
+        listener = connection.listener
+        return connection.accept_deferred and listener is not None and self.retries < listener.defer_accept
+
     def _alarm(self) -> None:
         connection, board, rack = self._sender.connection, self._sender.board, self._sender.rack
         connection.transmitter.refresh_path()
@@ -183,7 +202,7 @@ class Timers:
             self.retries += 1
             if self.retries == _SUSPICIOUS_RETRIES:
                 connection.swallowed()
-        if self.retries > connection.retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
+        if self.retries > self._retry_limit or connection.user_timeout_passed(now - first.first_sent_at):
             connection.timed_out()
             return
         if self.retries == R1 + 1:
@@ -195,7 +214,7 @@ class Timers:
             sender.tail_loss_probe.reset()
         if connection.state is not State.SYN_SENT or self.retries > connection.config.syn_linear_timeouts:
             sender.rtt.backoff += 1
-        if not connection.deferring:
+        if not self._deferring:
             sender.retransmit(sender.board.front(sender.board.first, sender.mss), now)
         self.restart_rto(now)
         self.schedule_probe(now)
@@ -217,7 +236,7 @@ class Timers:
         self.probes += 1
         self.persists += 1
         unanswered = self.persists if connection.orphaned else self.probes
-        if unanswered > connection.retry_limit or (
+        if unanswered > self._retry_limit or (
             self.probes > 1 and connection.user_timeout_passed(now - self._blocked_since)
         ):
             connection.timed_out()
