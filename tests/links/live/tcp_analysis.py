@@ -10,6 +10,8 @@ from pathlib import Path
 from stack.tcp.ranges import RangeSet
 
 _CHECKED = ("-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
+_OPAQUE = ("-d", "tcp.port==1-65535,data")
+"""What the segments carry is not to be read as what some protocol with such a port would send."""
 _BROKEN = (
     '_ws.malformed or _ws.short or _ws.expert.group == "Malformed" or ip.checksum.status == "Bad"'
     ' or (tcp.checksum.status == "Bad" and tcp.checksum != 0xffff) or udp.checksum.status == "Bad"'
@@ -128,6 +130,9 @@ def _blocks(lefts: str, rights: str) -> list[tuple[int, int]]:
 
 def _tshark(capture: Path, *arguments: str) -> list[str]:
     result = subprocess.run(
-        ["tshark", "-n", *_CHECKED, "-r", capture, *arguments], capture_output=True, text=True, check=True
+        ["tshark", "-n", *_CHECKED, *_OPAQUE, "-r", capture, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return result.stdout.splitlines()
