@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stack.internet.fragments import FragmentKey
 from stack.internet.ipv4_path import Ipv4Path, fragments
@@ -38,7 +38,7 @@ _COMPLETE = Checksum.COMPLETE
 class Ipv4:
     """IPv4 of one host: input and forwarding. Output is :class:`~stack.internet.ipv4_path.Ipv4Path`."""
 
-    path_type = Ipv4Path
+    path_type: ClassVar[type[Ipv4Path]] = Ipv4Path
 
     def __init__(self, host: Host) -> None:
         self._host = host

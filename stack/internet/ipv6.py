@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stack.internet.fragments import FragmentKey
 from stack.internet.ipv6_path import Ipv6Path
@@ -43,7 +43,7 @@ _COMPLETE = Checksum.COMPLETE
 class Ipv6:
     """IPv6 of one host: input and forwarding. Output is :class:`~stack.internet.ipv6_path.Ipv6Path`."""
 
-    path_type = Ipv6Path
+    path_type: ClassVar[type[Ipv6Path]] = Ipv6Path
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stack.clock import Alarm
 from stack.link import Buffer, Frame
@@ -89,7 +89,7 @@ class Solicitor(ABC):
 
     __slots__ = ()
 
-    ethertype: int
+    ethertype: ClassVar[int]
     """Of the packets that go to the neighbours it finds."""
 
     @abstractmethod

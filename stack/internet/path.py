@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stack.clock import Alarm
 from stack.errors import os_error
@@ -45,7 +45,7 @@ class Path(ABC):
         "valid",
     )
 
-    MINIMUM_MTU: int
+    MINIMUM_MTU: ClassVar[int]
     """No path MTU below this is believed, in bytes."""
 
     def __init__(

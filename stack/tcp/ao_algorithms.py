@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 from stack.link import Buffer
 from stack.tcp.aes import BLOCK, aes_cmac
@@ -18,8 +18,8 @@ _LABEL: Final = b"TCP-AO"
 class Algorithm(ABC):
     """A MAC algorithm and the key derivation function that belongs to it."""
 
-    name: str
-    key_bits: int
+    name: ClassVar[str]
+    key_bits: ClassVar[int]
 
     def derive(self, secret: bytes, context: bytes) -> bytes:
         """The traffic key (RFC 5926 3.1.1); one run of the PRF gives all of its octets."""

@@ -7,6 +7,7 @@ A connection with keys has an :class:`Authentication`; one without has None. Whi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from stack.internet.protocol import ErrorReport
 from stack.link import Buffer
@@ -28,13 +29,13 @@ class Authentication(ABC):
 
     __slots__ = ("local", "local_port", "remote", "remote_port")
 
-    kind: int
+    kind: ClassVar[int]
     """Of the option."""
-    missing: str
+    missing: ClassVar[str]
     """The reason to drop a segment without that option."""
-    option_length: int
+    option_length: ClassVar[int]
     """Octets of every segment that the option takes, padding included."""
-    room_for_timestamps: bool
+    room_for_timestamps: ClassVar[bool]
     """Timestamps and a SACK block fit beside it."""
 
     def __init__(self, pair: SocketPair) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from stack.clock import SECOND
 from stack.tcp.siphash import siphash
@@ -192,7 +193,9 @@ class FastOpening:
 
     __slots__ = ("_cache", "_host", "carried", "failure", "may_carry_data", "option")
 
-    COOKIE_UNAVAILABLE, DATA_NOT_ACKNOWLEDGED, SYN_RETRANSMITTED = 1, 2, 3
+    COOKIE_UNAVAILABLE: Final = 1
+    DATA_NOT_ACKNOWLEDGED: Final = 2
+    SYN_RETRANSMITTED: Final = 3
     """``tcpi_fastopen_client_fail``."""
 
     def __init__(
