@@ -7,7 +7,7 @@ A table per transport protocol maps each port to its bindings. Which bindings ca
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -117,8 +117,9 @@ class PortTable:
         bound is passed over: it could get a listener any time (RFC 6056 3.1). Raises OSError: EADDRNOTAVAIL
         if no port is left.
         """
-        index, ports = self._double_hash(source, destination, destination_port)
-        for port in ports:
+        index, start = self._double_hash(source, destination, destination_port)
+        for step in range(self._count):
+            port = self._low + (start + step) % self._count
             self._table[index] += 1
             if all(other.automatic for other in self._bindings.get(port, ())) and not taken(port):
                 return self._add(Binding(source, port, automatic=True))
@@ -163,16 +164,13 @@ class PortTable:
                 return port
         raise os_error(errno.EADDRINUSE)
 
-    def _double_hash(
-        self, source: bytes, destination: bytes, destination_port: int
-    ) -> tuple[int, Iterator[int]]:
-        """F and G of RFC 6056 3.3.4 from one keyed hash: the counter's index, and the ports in turn."""
+    def _double_hash(self, source: bytes, destination: bytes, destination_port: int) -> tuple[int, int]:
+        """F and G of RFC 6056 3.3.4 from one keyed hash: the counter's index, and where to begin."""
         digest = blake2b(
             source + destination + destination_port.to_bytes(2), digest_size=8, key=self._secret
         ).digest()
         index = int.from_bytes(digest[4:]) % TABLE_LENGTH
-        start = int.from_bytes(digest[:4]) + self._table[index]
-        return index, (self._low + (start + step) % self._count for step in range(self._count))
+        return index, int.from_bytes(digest[:4]) + self._table[index]
 
 
 class Ports:
