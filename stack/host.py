@@ -21,7 +21,8 @@ from stack.internet.loopback import Loopback
 from stack.internet.ndp import NeighbourDiscovery
 from stack.internet.path import Path, PathCache
 from stack.internet.protocol import Protocol
-from stack.internet.routes import Route, RoutingTable
+from stack.internet.route import Route
+from stack.internet.routes import RoutingTable
 from stack.link import Frame, Link, Medium
 from stack.ports import Ports
 from stack.sockets.asynchronous import AsyncSocket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stack.errors import os_error
 from stack.internet.ipv6_path import IPV6_MINIMUM_MTU
 from stack.internet.neighbours import FixedHop, NeighbourTable, NextHop
-from stack.internet.routes import Route
+from stack.internet.route import Route
 from stack.link import Checksum, Frame, Link, Medium
 from stack.wire.address import (
     ALL_NODES_V4,

@@ -1,28 +1,10 @@
-"""Routes: where to send what is not here."""
+"""The routes of a host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from stack.wire.address import Prefix
-
-if TYPE_CHECKING:
-    from stack.internet.interface import Interface
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Packets to ``prefix`` leave by ``interface``, to the router ``via`` or, without one, to whom they are for."""
-
-    prefix: Prefix
-    interface: Interface
-    via: bytes | None = None
-    metric: int = 0
-    """Of several routes to one prefix, the one with the lowest is taken."""
-    connected: bool = False
-    """It follows from an address of the interface, and goes with it."""
+from stack.internet.route import Route
 
 
 class RoutingTable:
@@ -40,6 +22,9 @@ class RoutingTable:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
+
+    def __contains__(self, route: Route) -> bool:
+        return route in self._routes
 
     def __len__(self) -> int:
         return len(self._routes)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stack.config import HostConfig, IpConfig
-from stack.internet.routes import Route
+from stack.internet.route import Route
 from stack.wire.address import Prefix, format_address, parse_address
 from tests.stack.internet.lab import V4, Bench, End, refused
 
