@@ -231,10 +231,12 @@ class Listener:
         connection = self._create(key, packet, None, iss)
         if connection is not None:
             tcp.add(connection)
-            self._restore(connection, segment, irs, mss, now)
+            self._restore(connection, packet, segment, irs, mss, now)
         return True
 
-    def _restore(self, connection: Connection, segment: Segment, irs: int, mss: int, now: int) -> None:
+    def _restore(
+        self, connection: Connection, packet: Packet, segment: Segment, irs: int, mss: int, now: int
+    ) -> None:
         """Negotiate again what was negotiated when the SYN came, and go on with the ACK."""
         options, flags, rtt = TcpOptions(mss=mss), SYN, 0
         if segment.timestamp is not None and connection.timestamps is not None:
@@ -242,7 +244,7 @@ class Listener:
             options = kept.options(mss, segment.timestamp)
             flags |= connection.ecn.restored(segment.flags) if kept.ecn else 0
             rtt = connection.timestamps.elapsed(segment.timestamp_echo, now)
-        connection.negotiate(options, segment.as_syn(irs, flags, options))
+        connection.negotiate(options, Segment.syn_before(packet, irs, flags, options))
         connection.enter(State.SYN_RECEIVED)
         connection.sender.shook_hands(rtt)
         connection.ecn.handshake_over(segment.flags, pure=not segment.length and not segment.sack)

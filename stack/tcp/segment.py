@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Final
 
 from stack.internet.packet import Packet
@@ -124,9 +123,10 @@ class Segment:
         self.timestamp_echo = options.timestamp_echo
         self.sack = options.sack
 
-    def as_syn(self, sequence: int, flags: int, options: TcpOptions) -> Segment:
-        """The SYN before this segment, put together again from what a SYN cookie has kept."""
-        syn = copy(self)
+    @classmethod
+    def syn_before(cls, packet: Packet, sequence: int, flags: int, options: TcpOptions) -> Segment:
+        """The SYN before the segment in ``packet``, put together again from what a SYN cookie has kept."""
+        syn = cls(packet)
         syn.sequence, syn.flags, syn.codepoint = sequence, flags, NOT_ECT
         syn.payload, syn.length = b"", 0
         syn.take(options)
