@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any, Final, Protocol, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 
 from simpy import Environment, Event
 from simpy.events import NORMAL, EventPriority
@@ -17,8 +17,8 @@ COMPACT_ABOVE = 1024
 """Cancelled timers are swept out when there are more than this many, and more than there are live ones."""
 
 
-class SimulatedTimer(Event, Timer):
-    """One pending callback, and the event that stands for it in SimPy's queue.
+class SimulatedTimer(Timer):
+    """One pending callback, and to SimPy, in whose queue it is, an event that has succeeded.
 
     SimPy cannot take an event back, so a cancelled timer stays in its queue, as a tombstone that holds
     nothing and does nothing when its time comes.
@@ -26,11 +26,10 @@ class SimulatedTimer(Event, Timer):
 
     __slots__ = ("_args", "_callback", "_clock", "callbacks")
 
-    _ok = True
-    _value = None
+    _ok: ClassVar[bool] = True
 
     def __init__(self, clock: VirtualClock, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.callbacks = _FIRE
+        self.callbacks: list[Callable[[Any], None]] | None = _FIRE
         self._clock = clock
         self._callback: Callable[..., Any] | None = callback
         self._args = args
@@ -72,7 +71,7 @@ class _Environment(Protocol):
     """What of SimPy's environment is used here; its time is whole."""
 
     _now: int
-    _queue: list[tuple[int, EventPriority, int, Event]]
+    _queue: list[tuple[int, EventPriority, int, Event | SimulatedTimer]]
     _eid: Iterator[int]
 
 
