@@ -1,4 +1,4 @@
-"""Interpreters of other versions, for what must be the same on all of them."""
+"""Interpreters of other versions, or with the compiled form, for what must be the same on all of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 NEEDED = "import simpy, networkx, pydantic, yaml, typer, rich"
 
 
@@ -34,3 +36,11 @@ def _able() -> list[str]:
         for python in (*named, *found)
         if python and subprocess.run([python, "-c", NEEDED], capture_output=True, check=False).returncode == 0
     ]
+
+
+@functools.cache
+def search_path(python: str) -> str:
+    """``PYTHONPATH`` for it: this tree, but nothing if it has the compiled form installed, which is then to be used."""
+    probe = [python, "-I", "-c", "import stack.link; print(stack.link.__file__)"]
+    found = subprocess.run(probe, capture_output=True, text=True, check=False).stdout
+    return "" if found.strip().endswith(".so") else str(ROOT)

@@ -15,7 +15,7 @@ from links.pcapng import read_pcapng
 from scenarios.loading import load_scenario
 from scenarios.problems import ScenarioError
 from scenarios.runner import run_scenario
-from tests.pythons import other_pythons
+from tests.pythons import other_pythons, search_path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "scenarios" / "examples" / "lossy_reordered.yaml"
@@ -51,12 +51,11 @@ def test_neither_a_capture_nor_progress_nor_what_ran_before_changes_the_digest(t
 
 
 def _digest_elsewhere(python: str, hash_seed: str) -> str:
-    command = [python, "-m", "scenarios", "run", str(EXAMPLE), "--seed", "3", "--json", "-", "--quiet"]
+    command = [python, "-P", "-m", "scenarios", "run", str(EXAMPLE), "--seed", "3", "--json", "-", "--quiet"]
     settings = [word for path, text in SMALL.items() for word in ("--set", f"{path}={text}")]
     done = subprocess.run(
         command + settings,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONPATH": search_path(python), "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         check=False,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import stack
 from stack.counters import COUNTERS
 
-STACK = Path(__file__).resolve().parents[2] / "stack"
+STACK = Path(stack.__file__).parent
 SOURCES = [path for path in sorted(STACK.rglob("*.py")) if path.name != "counters.py"]
 NAME = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9_]*")
 PREFIXES = {

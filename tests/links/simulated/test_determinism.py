@@ -11,10 +11,9 @@ from types import ModuleType
 
 import pytest
 
-from tests.pythons import other_pythons
+from tests.pythons import other_pythons, search_path
 
 PROGRAM = Path(__file__).with_name("lossy_network.py")
-ROOT = Path(__file__).parents[3]
 
 
 def load_program() -> ModuleType:
@@ -29,7 +28,7 @@ def load_program() -> ModuleType:
 def digest_by(python: str, hash_seed: str) -> str:
     result = subprocess.run(
         [python, str(PROGRAM), "1"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONPATH": search_path(python), "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         check=True,

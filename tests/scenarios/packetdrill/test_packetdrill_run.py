@@ -161,7 +161,7 @@ def test_what_the_stack_raises_is_a_failure(play, monkeypatch: pytest.MonkeyPatc
     def broken(*arguments: object) -> None:
         raise KeyError("oh")
 
-    monkeypatch.setattr("stack.tcp.protocol.Tcp.packet_arrives", broken)
+    monkeypatch.setattr("stack.sockets.stream.StreamSocket._connection_changed", broken)
     result = play(ACCEPTED)
     assert result.outcome is Outcome.FAILED
     assert result.message.startswith("KeyError: 'oh' at ")
