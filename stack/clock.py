@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from stack.compiled import mypyc_attr
+
 MICROSECOND = 1_000
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Timer(ABC):
     """One pending callback, as :meth:`Clock.call_at` returns it."""
 
@@ -21,6 +24,7 @@ class Timer(ABC):
         """Forget the callback. Cancelling twice, or after it ran, does nothing."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Clock(ABC):
     """The only source of time. All times and delays are ``int`` nanoseconds.
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from stack.compiled import mypyc_attr
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes that nobody changes any more; a payload travels by reference."""
 
@@ -85,6 +87,7 @@ class Offload:
     """The link accepts super-segments of TCP and UDP whose IP packets have up to so many bytes; 0: none."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Link(ABC):
     """One attachment to a network."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,9 +47,24 @@ def test_arrows_point_one_way(package: str, allowed: set[str]) -> None:
 def test_the_core_needs_the_standard_library_only() -> None:
     for path in _modules("stack"):
         foreign = _imports(path) - set(sys.stdlib_module_names) - {"stack"}
+        if path == ROOT / "stack" / "compiled.py":
+            foreign -= {"mypy_extensions"}  # for the type checker; test_the_core_loads_nothing_else shows it
         assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
         worldly = _imports(path) & FORBIDDEN_IN_THE_CORE
         assert not worldly, f"{path.relative_to(ROOT)} imports {sorted(worldly)}"
+
+
+def test_the_core_loads_nothing_else() -> None:
+    program = f"""
+import sys
+sys.path.append({str(ROOT)!r})
+import stack.host
+print(*{{name.partition(".")[0] for name in sys.modules}})
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-IS", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert set(loaded.stdout.split()) <= {*sys.stdlib_module_names, "stack", "__main__"}
 
 
 def _calls(path: Path) -> Iterator[str]:

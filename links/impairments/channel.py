@@ -18,12 +18,14 @@ from links.impairments.rewrite import flip_bit, mark_congestion
 from links.impairments.spec import PERFECT, Impairments
 from links.impairments.statistics import ChannelStatistics, DropReason
 from stack.clock import Clock
+from stack.compiled import mypyc_attr
 from stack.link import Frame, Medium
 
 MAX_FRAMES = 1 << 17
 """Most frames in one channel at a time, if ``limit`` does not say otherwise: they are a stranger's, and memory."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ChannelObserver:
     """Sees what happens to frames (``channel.observer = ...``); override what is of interest, and only look."""
 

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from stack.clock import Alarm
+from stack.internet.packet import Packet
 
 if TYPE_CHECKING:
     from stack.host import Host
-    from stack.internet.packet import Packet
 
 OVERHEAD = 256
 """Bytes that one fragment or datagram is charged beside its data, so that many tiny ones are not free."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from stack.compiled import mypyc_attr
+
 if TYPE_CHECKING:
     from stack.internet.packet import Packet
 
@@ -52,6 +54,7 @@ class ErrorReport:
     code: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Protocol(ABC):
     """A transport protocol, or ICMP: what ``Host.protocols`` maps protocol numbers to."""
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import ClassVar
 
 from stack.clock import SECOND
+from stack.compiled import mypyc_attr
 from stack.tcp.congestion.hystart import HyStart
 from stack.tcp.rate import RateSample
 
@@ -31,6 +32,7 @@ class Settings:
     """Chance, for algorithms that probe at irregular times."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class CongestionControl(ABC):
     """Decides ``cwnd``; knows nothing of segments, timers or sockets.
 
