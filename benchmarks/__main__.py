@@ -19,6 +19,7 @@ import typer
 from benchmarks.table import Rate, rows, save, show
 
 _ROOT = Path(__file__).parent.parent
+_COMPILED = _ROOT / ".venv-compiled/bin/python"
 _SUITES = ("simulated", "live", "scale")
 """Modules with ``measure()``, and ``available()``, which says why not."""
 _ONCE = ("scale",)
@@ -33,6 +34,9 @@ def speed(
     runs: Annotated[int, typer.Option(min=1, help="Rounds, of which the table shows the medians.")] = 5,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the table there, too.")] = None,
     base: Annotated[str, typer.Option(help="A revision to be measured in turn with this one.")] = "",
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Measure what `make compiled` made in turn.")
+    ] = False,
     suite: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(_SUITES)}: only this one.")] = None,
 ) -> None:
     """Measure everything in rounds, so that the machine's moods fall on all rows alike."""
@@ -41,19 +45,22 @@ def speed(
     suites = suite or list(_SUITES)
     if unknown := set(suites) - set(_SUITES):
         raise typer.BadParameter(f"no suite {', '.join(sorted(unknown))}", param_hint="--suite")
+    if base and compiled:
+        raise typer.BadParameter("not both at once", param_hint="--base, --compiled")
     here: list[list[Rate]] = []
     there: list[list[Rate]] = []
-    with _checkout(base) as tree:
+    python = str(_COMPILED) if compiled else sys.executable
+    with _compiled() if compiled else _checkout(base) as tree:
         for number in range(runs):
             print(f"round {number + 1} of {runs}", file=sys.stderr)
             now = [suite for suite in suites if not number or suite not in _ONCE]
-            here.append(_measure(now, _ROOT))
+            here.append(_measure(now, _ROOT, sys.executable))
             if tree is not None:
-                there.append(_measure(now, tree))
-    table = rows(here, there)
-    show(table, runs, base)
+                there.append(_measure(now, tree, python))
+    table, other = rows(here, there), "compiled" if compiled else base
+    show(table, runs, other)
     if json_file is not None:
-        save(json_file, table, runs, base)
+        save(json_file, table, runs, other)
 
 
 @app.command()
@@ -83,16 +90,26 @@ def one(suite: str) -> None:
         print(json.dumps([asdict(rate) for rate in module.measure()]))
 
 
-def _measure(suites: list[str], tree: Path) -> list[Rate]:
+def _measure(suites: list[str], tree: Path, python: str) -> list[Rate]:
     rates: list[Rate] = []
     for suite in suites:
-        command = [sys.executable, "-m", "benchmarks", "one", suite]
-        done = subprocess.run(command, cwd=tree, env=None, stdout=subprocess.PIPE, text=True)
+        command = [python, "-m", "benchmarks", "one", suite]
+        done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, text=True)
         if done.returncode:
             print(f"{suite}: could not be measured in {tree}", file=sys.stderr)
             continue
         rates += [Rate(**rate) for rate in json.loads(done.stdout.splitlines()[-1])]
     return rates
+
+
+@contextmanager
+def _compiled() -> Iterator[Path]:
+    """A folder with nothing but these benchmarks, so that the stack is the one that is installed."""
+    if not _COMPILED.exists():
+        raise typer.BadParameter("run make compiled first", param_hint="--compiled")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(_ROOT / "benchmarks", Path(folder) / "benchmarks")
+        yield Path(folder)
 
 
 @contextmanager
