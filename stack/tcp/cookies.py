@@ -18,8 +18,8 @@ _COUNT_SHIFT = 24
 _DATA = (1 << _COUNT_SHIFT) - 1
 _COUNT = 0xFF
 
-_SIZES = {4: (88, 536, 1300, 1440, 1460), 16: (88, 1220, 1420, 1440, 8940)}
-"""What can be remembered of an MSS: Linux's tables, and under them its smallest MSS."""
+_SIZES = {4: (88, 536, 1300, 1440, 1460), 16: (88, 536, 1220, 1420, 1440, 8940)}
+"""What can be remembered of an MSS: Linux's tables, and under them its smallest MSS and what every IPv4 host takes."""
 
 _NO_SCALE = 0xF
 _SACK = 0x10
