@@ -34,6 +34,7 @@ FREEBSD: Final[Mapping[str, Any]] = {
     "receive_buffer": 64 * KIB,
     "receive_buffer_max": 2 * 1024 * KIB,
     "moderate_receive_buffer": False,
+    "send_buffer": 32 * KIB,
     "exact_window": True,
     "require_timestamps": True,
     "quick_acks": 0,
@@ -59,7 +60,13 @@ FREEBSD: Final[Mapping[str, Any]] = {
     "hystart": False,
     "abe": False,
     "mtu_probing": "off",
-    "invalid_ack_interval": 0,
+    "validation": "freebsd",
+    "open_timeout": 75 * SECOND,
+    "fin_wait_2_as_keepalive": True,
+    "keepalive": True,
+    "challenge_acks": 1_000_000,
+    "invalid_ack_interval": SECOND,
+    "invalid_ack_count": 5,
 }
 """As a FreeBSD of today with its own TCP: net.inet.tcp.* as tcp(4) gives the defaults."""
 

@@ -216,15 +216,15 @@ class TcpConfig(Section):
     sack: bool = knob(True, "Offer and accept selective acknowledgments (RFC 2018).")
     send_buffer: int = knob(
         4 * MIB, "SO_SNDBUF: bytes accepted and not yet acknowledged (the last of Linux tcp_wmem).",
-        unit="bytes", low=4 * KIB, high=1 << 30,
+        unit="bytes", low=1, high=1 << 30,
     )  # fmt: skip
     receive_buffer: int = knob(
         64 * KIB, "Receive buffer, and so the window, at the start (what Linux makes of the middle of tcp_rmem).",
-        unit="bytes", low=2 * KIB, high=1 << 30,
+        unit="bytes", low=1, high=1 << 30,
     )  # fmt: skip
     receive_buffer_max: int = knob(
         6 * MIB, "Receive-window tuning grows the buffer to this (the last of Linux tcp_rmem).",
-        unit="bytes", low=2 * KIB, high=1 << 30,
+        unit="bytes", low=1, high=1 << 30,
     )  # fmt: skip
     moderate_receive_buffer: bool = knob(
         True, "Tune the receive buffer to twice what arrives in a round trip (Linux tcp_moderate_rcvbuf)."
@@ -312,6 +312,10 @@ class TcpConfig(Section):
         MINUTE, "How long a closed socket waits for the peer's FIN (Linux tcp_fin_timeout).",
         unit="ns", low=0, high=HOUR,
     )  # fmt: skip
+    fin_wait_2_as_keepalive: bool = knob(
+        False,
+        "It waits as long as unanswered keep-alive probes take instead (FreeBSD without fast_finwait2_recycle).",
+    )
     backlog_max: int = knob(
         4096, "Upper bound of listen()'s backlog (Linux somaxconn).", unit="connections", low=1, high=1 << 20
     )
@@ -362,6 +366,31 @@ class TcpConfig(Section):
         500 * MILLISECOND, "Least time between two duplicate ACKs that answer unacceptable segments of one connection "
         "(Linux tcp_invalid_ratelimit).", unit="ns", low=0, high=10 * SECOND,
     )  # fmt: skip
+    invalid_ack_count: int = knob(
+        1, "So many of those may there be in each such interval (1 in Linux; FreeBSD ack_war_cnt).",
+        unit="segments", low=1, high=1_000_000,
+    )  # fmt: skip
+    validation: str = knob(
+        "linux",
+        "How segments that are not as expected are told from good ones, where RFC 9293 3.10.7 and RFC 5961 leave it "
+        "open: what goes unanswered, what ends TIME-WAIT, which ICMP errors end an attempt to connect.",
+        choices=("linux", "freebsd"),
+    )
+    reset_in_window: bool = knob(
+        False,
+        "A RST anywhere in the window resets, as before RFC 5961 3.2 (FreeBSD insecure_rst); with validation freebsd.",
+    )
+    syn_in_window: bool = knob(
+        False,
+        "A SYN in the window resets, as before RFC 5961 4.2 (FreeBSD insecure_syn); with validation freebsd.",
+    )
+    drop_syn_fin: bool = knob(False, "Listeners ignore a SYN that is a FIN, too (FreeBSD drop_synfin).")
+    black_hole: str = knob(
+        "off",
+        "What nobody waits for goes unanswered: SYNs to closed ports, all to closed ports, or what a listener cannot "
+        "use, too (FreeBSD blackhole 0 to 3).",
+        choices=("off", "syn", "closed", "all"),
+    )
     slow_start_after_idle: bool = knob(
         True,
         "Halve the window for each RTO of silence, down to the initial window (RFC 2861 3.1, RFC 5681 4.1).",
@@ -388,6 +417,13 @@ class TcpConfig(Section):
         0, "Added to every RTO once it is measured or backed off (FreeBSD rexmit_slop).",
         unit="ns", low=0, high=10 * SECOND,
     )  # fmt: skip
+    open_timeout: int = knob(
+        0, "Longest time for the handshake of an active open; 0: by retries alone (FreeBSD keepinit).",
+        unit="ns", low=0, high=HOUR,
+    )  # fmt: skip
+    announce_mss: bool = knob(
+        True, "Say in a SYN how long a segment may be (RFC 9293 3.7.1); no with FreeBSD TCP_NOOPT."
+    )
     syn_linear_timeouts: int = knob(
         0, "So many more SYNs, sent before the timeout doubles for the first time (Linux tcp_syn_linear_timeouts).",
         unit="retransmissions", low=0, high=255,

@@ -73,8 +73,8 @@ _TRANSPORT: Final = (
         fast_open_bad_cookie fast_open_blackhole fast_open_cookie_requested fast_open_overflow fast_open_passive
         icmp_no_connection icmp_outside_window icmp_truncated listen_overflow md5_missing md5_unexpected md5_wrong
         no_ack no_connection no_path no_syn no_timestamp out_of_order_full outside_window paws reset_in_time_wait
-        reset_to_listener syn_cookie_invalid syn_cookie_sent syn_cookie_valid syn_overflow time_wait_overflow too_big
-        truncated two_signatures unexpected_syn""",
+        reset_to_listener syn_fin syn_cookie_invalid syn_cookie_sent syn_cookie_valid syn_overflow time_wait_overflow
+        too_big truncated two_signatures unexpected_syn""",
     )
     | _of("socket", "error_queue_full receive_buffer_full shut_down")
 )

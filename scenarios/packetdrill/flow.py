@@ -40,6 +40,8 @@ class Flow:
     """Our initial sequence number on the wire, less the one in the script; None until it is known."""
     remote_start: int = 0
     """The peer's initial sequence number."""
+    opened: bool = False
+    """There has been a SYN of the peer's."""
     clock: tuple[int, int] | None = None
     """The first timestamp that left: in the script, and in fact."""
     echoes: dict[int, int] = field(default_factory=dict)

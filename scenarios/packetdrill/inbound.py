@@ -13,13 +13,14 @@ from scenarios.packetdrill.packets import build_icmp, build_tcp, build_udp, patt
 from scenarios.packetdrill.signature import VALID, sign
 from scenarios.packetdrill.source import UnsupportedError
 from scenarios.packetdrill.syntax import IcmpMessage, IpFields, Option, Packet, TcpSegment, UdpDatagram
+from stack.tcp.connection import Connection
 from stack.tcp.state import State
 from stack.wire.icmpv4 import Icmpv4Header
 from stack.wire.icmpv6 import Icmpv6Header
 from stack.wire.protocols import TCP, UDP
 from stack.wire.tcp import ACK, SYN, URG, TcpHeader
 
-_OPENING: Final = (State.SYN_SENT, State.SYN_RECEIVED, State.TIME_WAIT, State.CLOSED)
+_OVER: Final = (State.TIME_WAIT, State.CLOSED)
 _FIRST_PORT: Final = 50_000
 """Of the peer, when it connects."""
 
@@ -32,6 +33,8 @@ class Inbound:
         self._settings = process.settings
         self._flows: dict[tuple[int, int], Flow] = {}
         self._next_port = _FIRST_PORT
+        self._again: tuple[Flow, int, Connection | None] | None = None
+        """Where a SYN may have begun another connection, at which number, in place of which."""
 
     def build(self, packet: Packet, line: int) -> bytes:
         """The bytes of a packet. Raises UnsupportedError."""
@@ -70,18 +73,32 @@ class Inbound:
             )
         return current
 
-    def _may_open(self, flow: Flow) -> bool:
-        """A SYN would be the first of a connection, not one that comes into it."""
+    def delivered(self) -> None:
+        """The stack has seen the packet: a SYN that began another connection says where that one's numbers begin."""
+        again, self._again = self._again, None
+        if again is not None:
+            flow, sequence, before = again
+            connection = self._process.connection(flow)
+            if connection is not None and connection is not before:
+                flow.remote_start = sequence
+
+    def _opens(self, flow: Flow, segment: TcpSegment) -> bool:
+        """The first SYN of a connection, not one that strays into it, as far as can be told before it arrives."""
+        if not segment.flags & SYN:
+            return False
         connection = self._process.connection(flow)
-        return connection is None or connection.state in _OPENING
+        if not flow.opened or (connection is not None and connection.state is State.SYN_SENT):
+            flow.remote_start, flow.opened = segment.sequence, True
+            return True
+        self._again = flow, segment.sequence, connection
+        return connection is None or connection.state in _OVER
 
     # --- TCP
 
     def _tcp(self, segment: TcpSegment, fields: IpFields, line: int) -> bytes:
         flow = self._flow_for(segment)
         syn = bool(segment.flags & SYN)
-        if syn and self._may_open(flow):
-            flow.remote_start = segment.sequence
+        opens = self._opens(flow, segment)
         sequence = segment.sequence
         if not segment.absolute_sequence:
             sequence = flow.remote_absolute(sequence, syn=syn)
@@ -106,7 +123,7 @@ class Inbound:
             urgent=segment.urgent or 0,
             options=options,
         )
-        start = stream_offset(header, (sequence - flow.remote_start) & MASK)
+        start = stream_offset(header, 0 if opens else (sequence - flow.remote_start) & MASK)
         payload = pattern(start, segment.length)
         if Option("md5", text=VALID) in segment.options:
             if self._settings.md5_secret is None:

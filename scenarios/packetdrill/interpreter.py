@@ -158,6 +158,7 @@ class Interpreter:
         raw = self._inbound.build(packet, event.line)
         self._history.append((dissect(raw, self.clock.now(), inbound=True), self._process.flow))
         self._link.deliver(raw)
+        self._inbound.delivered()
 
     # --- packets that leave
 

@@ -30,10 +30,11 @@ _OF_NEW_SOCKETS: Final = frozenset({"receive_buffer", "receive_buffer_max", "sen
 _HARMLESS: Final = frozenset(
     {
         "true", ":", "sync", "kldload", "kldstat", "kldunload", "modprobe", "ethtool", "tc", "echo", "set", "dd", "rm",
-        "touch", "truncate", "setkey",
+        "touch", "truncate", "setkey", "nstat",
     }
 )  # fmt: skip
-"""What has no counterpart here, and needs none: modules, offloads, queueing disciplines, files, the keys of MD5."""
+"""What has no counterpart here, and needs none: modules, offloads, queueing disciplines, files, the keys of MD5,
+counters that nobody looks at."""
 _RESTORE: Final = re.compile(r"\S*sysctl_restore_\S*\.sh")
 """What ``set_sysctls.py`` leaves behind, to undo it."""
 _ROUTE: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {

@@ -71,6 +71,7 @@ class Ao(Authentication):
     kind = AUTHENTICATION
     missing = "tcp.ao_missing"
     option_length = _START + MAC_LENGTH
+    movable = False
     room_for_timestamps = True
 
     def __init__(

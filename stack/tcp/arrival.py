@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from stack.tcp import freebsd
 from stack.tcp.acknowledgment import acknowledge, acknowledge_late
 from stack.tcp.connection import Connection
 from stack.tcp.ecn import Feedback
@@ -42,6 +43,8 @@ def answer(connection: Connection) -> None:
     if connection.state is State.CLOSED:
         return
     sender = connection.sender
+    if connection.progress is not None:
+        connection.progress.acknowledged(sender.snd_una)
     if sender.has_business and connection.synchronized and connection.state is not State.TIME_WAIT:
         unsent = sender.unsent
         connection.output()
@@ -90,6 +93,10 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
         if segment.length:
             # A server with Fast Open may answer at once (RFC 7413 4.2.1).
             _text_arrives(connection, segment, now)
+        if flags & FIN and connection.state is not State.CLOSED:
+            _fin_arrives(connection, segment)
+        if connection.receiver.fin_at is not None and connection.receiver.reaches_fin():
+            _peer_has_closed(connection)
     else:
         # Simultaneous open: the same SYN again, now with an ACK (RFC 9293 3.5, figure 7).
         connection.enter(State.SYN_RECEIVED)
@@ -99,24 +106,11 @@ def _in_syn_sent(connection: Connection, segment: Segment) -> None:
 def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
     """RFC 9293 3.10.7.4: all states but CLOSED, LISTEN and SYN-SENT."""
     now = connection.clock.now()
-    flags, receiver = segment.flags, connection.receiver
     if not _is_as_predicted(connection, segment):
-        if _is_syn_again(connection, segment):
-            connection.ecn.syn_arrives_again(flags, segment.codepoint)
-            _syn_arrives(connection, segment)
+        passes = freebsd.passes if connection.of_freebsd else _passes
+        if not passes(connection, segment, now):
             return
-        if not _is_acceptable(connection, segment, now):
-            return
-        if flags & RST:
-            _reset_arrives(connection, segment)
-            return
-        if flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
-            # The SYN/ACK of a simultaneous open goes on to its ACK.
-            _syn_arrives(connection, segment)
-            return
-        if not flags & ACK:
-            connection.drop("tcp.no_ack")
-            return
+    flags, receiver = segment.flags, connection.receiver
     in_sequence = segment.sequence <= receiver.last_ack_sent
     if flags & SYN:
         # What follows a SYN in the same segment begins one number later.
@@ -139,6 +133,26 @@ def _in_synchronized_state(connection: Connection, segment: Segment) -> None:
         _fin_arrives(connection, segment)
     if receiver.fin_at is not None and receiver.reaches_fin():
         _peer_has_closed(connection)
+
+
+def _passes(connection: Connection, segment: Segment, now: int) -> bool:
+    """First to fourth: whether the ACK of a segment, and all behind it, are to be processed."""
+    flags = segment.flags
+    if _is_syn_again(connection, segment):
+        connection.ecn.syn_arrives_again(flags, segment.codepoint)
+        _syn_arrives(connection, segment)
+    elif not _is_acceptable(connection, segment, now):
+        return False
+    elif flags & RST:
+        _reset_arrives(connection, segment)
+    elif flags & SYN and (connection.state is not State.SYN_RECEIVED or not flags & ACK):
+        # The SYN/ACK of a simultaneous open goes on to its ACK.
+        _syn_arrives(connection, segment)
+    elif flags & ACK:
+        return True
+    else:
+        connection.drop("tcp.no_ack")
+    return False
 
 
 def _is_as_predicted(connection: Connection, segment: Segment) -> bool:

@@ -23,8 +23,8 @@ SocketPair = tuple[bytes, int, bytes, int]
 class Authentication(ABC):
     """Signs and verifies the segments of one connection.
 
-    The option stands before all others. :meth:`option` makes room for it, with the signature still zero, so that the
-    header can be built with its right length; :meth:`sign` then fills it in.
+    The option stands before all others, unless it is :attr:`movable`. :meth:`option` makes room for it, with the
+    signature still zero, so that the header can be built with its right length; :meth:`sign` then fills it in.
     """
 
     __slots__ = ("local", "local_port", "remote", "remote_port")
@@ -35,6 +35,8 @@ class Authentication(ABC):
     """The reason to drop a segment without that option."""
     option_length: ClassVar[int]
     """Octets of every segment that the option takes, padding included."""
+    movable: ClassVar[bool]
+    """:meth:`sign` finds the option wherever it is."""
     room_for_timestamps: ClassVar[bool]
     """Timestamps and a SACK block fit beside it."""
 
@@ -47,7 +49,7 @@ class Authentication(ABC):
 
     @abstractmethod
     def sign(self, header: bytes, payload: Buffer, sequence: int) -> bytes:
-        """The same header, signed; its options begin with :meth:`option`. ``sequence`` is not truncated to 32 bits."""
+        """The same header, signed; :meth:`option` is among its options. ``sequence`` is not truncated to 32 bits."""
 
     def verify(self, header: bytes, payload: Buffer, sequence: int) -> str | None:
         """Why a segment is to be dropped, or None if it is the peer's. ``sequence`` is not truncated to 32 bits."""

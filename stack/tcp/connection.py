@@ -10,6 +10,7 @@ from stack.config import TcpConfig
 from stack.internet.path import Path
 from stack.internet.protocol import ErrorReport
 from stack.link import Buffer
+from stack.tcp import freebsd
 from stack.tcp.authentication import Authentication
 from stack.tcp.congestion import find
 from stack.tcp.ecn import Ecn
@@ -17,6 +18,7 @@ from stack.tcp.fastopen import FastOpening, FastOpenOption
 from stack.tcp.idle_timer import IdleTimer
 from stack.tcp.info import TcpInfo, tcp_info
 from stack.tcp.key_table import KeyTable
+from stack.tcp.progress import Progress
 from stack.tcp.receiver import Receiver
 from stack.tcp.segment import Segment
 from stack.tcp.sender import Sender
@@ -79,6 +81,7 @@ class Connection:
         "more",
         "notify",
         "orphaned",
+        "progress",
         "receiver",
         "released",
         "remote",
@@ -181,6 +184,8 @@ class Connection:
         """What our first SYN or SYN/ACK carries; if it has to be sent again, something may not like it."""
         self.syn_data = False
         """Data in a SYN were taken, ours or the peer's."""
+        self.progress: Progress | None = None
+        """Somebody wants to know how far data have come."""
         self.transmitter = Transmitter(self, path)
         self.sender = Sender(self, iss, self.transmitter.offered_mss)
         self.receiver = Receiver(self)
@@ -249,15 +254,20 @@ class Connection:
 
     def open(self) -> None:
         """Active OPEN: send the SYN."""
-        self.enter(State.SYN_SENT)
+        self._begin_to_open()
         self.sender.send_syn(SYN)
 
     def open_fast(self, fast_open: FastOpening, data: Buffer | None) -> None:
         """Active OPEN with Fast Open (RFC 7413 4.2.1); with ``data`` of None, a SYN that may carry any waits."""
         self.fast_open = fast_open
-        self.enter(State.SYN_SENT)
+        self._begin_to_open()
         if data is not None or not fast_open.may_carry_data:
             self.open_with(data or b"")
+
+    def _begin_to_open(self) -> None:
+        self.enter(State.SYN_SENT)
+        if self.config.open_timeout:
+            self.idle_timer.alarm.set_later(self.config.open_timeout)
 
     def open_with(self, data: Buffer) -> int:
         """Send the SYN with as much of ``data`` as it may carry; returns how much of it that is.
@@ -410,13 +420,13 @@ class Connection:
         """
         self.orphaned = True
         self.notify = nobody
-        if self.state is State.SYN_SENT:
+        if self.state is State.SYN_SENT or (self.state is State.SYN_RECEIVED and self.of_freebsd):
             self.forget()
         elif self.receiver.queue.length and self.state is not State.TIME_WAIT and self.config.reset_unread:
             self.abort()
         elif self.state is State.FIN_WAIT_2:
-            if self.config.fin_wait_2:
-                self.idle_timer.alarm.set_later(self.config.fin_wait_2)
+            if self._fin_wait_2:
+                self.idle_timer.alarm.set_later(self._fin_wait_2)
             else:
                 self.abort()
         else:
@@ -424,9 +434,14 @@ class Connection:
 
     def abort(self) -> None:
         """End at once, with a RST where there is a peer to tell (RFC 9293 3.10.5)."""
-        if self.state not in _ABORTED_SILENTLY:
+        if self.state not in (freebsd.ABORTED_SILENTLY if self.of_freebsd else _ABORTED_SILENTLY):
             self.transmitter.send_reset()
         self.forget()
+
+    @property
+    def of_freebsd(self) -> bool:
+        """Where there is a choice, it is FreeBSD's."""
+        return self.config.validation == "freebsd"
 
     def take_error(self) -> int:
         """The pending errno, which is cleared; 0 if there is none (SO_ERROR)."""
@@ -453,7 +468,9 @@ class Connection:
         """
         self.authentication = None if keys is None else keys.authenticate(self.key, self.sender.iss)
         if self.state is State.CLOSED:
-            if self.authentication is not None and not self.authentication.room_for_timestamps:
+            if self.authentication is not None and not (
+                self.authentication.room_for_timestamps or self.transmitter.signs_last
+            ):
                 self.timestamps = None  # As in Linux: a SACK block would not fit beside both.
         elif self.state is not State.SYN_SENT:
             if self.authentication is not None:
@@ -514,7 +531,7 @@ class Connection:
             self.begin()
         if self.sender.closing:
             self.enter(State.FIN_WAIT_1)
-        elif self.config.keepalive:
+        elif self.config.keepalive or self.config.open_timeout:
             self._start_keepalive()
 
     def enter_time_wait(self) -> None:
@@ -529,7 +546,14 @@ class Connection:
         """Our FIN has been acknowledged; nobody waits for the peer's for ever (Linux tcp_fin_timeout)."""
         self.enter(State.FIN_WAIT_2)
         if self.orphaned:
-            self.idle_timer.alarm.set_later(self.config.fin_wait_2)
+            self.idle_timer.alarm.set_later(self._fin_wait_2)
+
+    @property
+    def _fin_wait_2(self) -> int:
+        config = self.config
+        if config.fin_wait_2_as_keepalive:
+            return config.keepalive_probes * config.keepalive_interval
+        return config.fin_wait_2
 
     def fail(self, number: int) -> None:
         """The connection is over, and the user learns why."""
@@ -543,6 +567,8 @@ class Connection:
         if self.fast_open is not None:
             self._judge_fast_open(self.fast_open)
         self.enter(State.CLOSED)
+        if self.progress is not None:
+            self.progress.end(self.sender.snd_una)
         self.sender.cancel()
         self.receiver.cancel()
         if self._idle_timer is not None:

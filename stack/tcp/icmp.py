@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stack.internet.protocol import ErrorKind, ErrorReport
+from stack.tcp import freebsd
 from stack.tcp.connection import Connection
 from stack.tcp.sequence import widen
 
@@ -32,4 +33,8 @@ def error_arrives(connection: Connection, report: ErrorReport) -> None:
         connection.soft_error = report.errno
     connection.reported(report)
     if not open_to_user:
-        connection.fail(report.errno)
+        number = freebsd.verdict(connection, report) if connection.of_freebsd else report.errno
+        if number:
+            connection.fail(number)
+        else:
+            connection.soft_error = report.errno

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class IdleTimer:
-    """Keep-alive (RFC 9293 3.8.4); and the end of TIME-WAIT, and of FIN-WAIT-2 once the application has gone.
+    """Keep-alive (RFC 9293 3.8.4); the end of TIME-WAIT, of FIN-WAIT-2 once the application has gone, and of an attempt
+    to connect.
 
     They exclude each other, so one timer does, as in Linux (``tcp_keepalive_timer``).
     """
@@ -36,6 +37,8 @@ class IdleTimer:
             connection.state is State.FIN_WAIT_2 and connection.orphaned
         ):
             connection.forget()
+        elif connection.opening:
+            connection.timed_out()
         elif connection.config.keepalive:
             self._probe()
 
@@ -53,5 +56,6 @@ class IdleTimer:
             connection.timed_out()
         else:
             self.probes += 1
+            connection.receiver.window.will_answer()
             connection.transmitter.send_probe()
             self.alarm.set_later(config.keepalive_interval)

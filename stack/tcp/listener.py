@@ -100,10 +100,13 @@ class Listener:
         elif segment.flags & RST:
             tcp.host.drop("tcp.reset_to_listener", packet.frame)
         elif segment.flags & ACK:
-            if segment.flags & SYN or not self._cookie_arrives(segment, packet):
+            taken = not segment.flags & SYN and self._cookie_arrives(segment, packet)
+            if not taken and tcp.host.config.tcp.black_hole != "all":
                 tcp.reset(segment, packet)
         elif not segment.flags & SYN or segment.options is None or packet.broadcast:
             tcp.host.drop("tcp.no_syn", packet.frame)
+        elif segment.flags & FIN and self.config.drop_syn_fin:
+            tcp.host.drop("tcp.syn_fin", packet.frame)
         elif self._is_full:
             tcp.host.drop("tcp.listen_overflow", packet.frame)
         elif self._wants_cookie(after):

@@ -15,7 +15,8 @@ from stack.wire.tcp import MD5_SIGNATURE, MIN_HEADER_LENGTH, TcpOptions
 
 _DIGEST: Final = 16
 _START: Final = bytes((NO_OPERATION, NO_OPERATION, MD5_SIGNATURE, 2 + _DIGEST))
-_DIGEST_AT: Final = MIN_HEADER_LENGTH + len(_START)
+_UNSIGNED: Final = _START[2:] + bytes(_DIGEST)
+"""Longer than all data that may come before it in other options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Md5(Authentication):
     kind = MD5_SIGNATURE
     missing = "tcp.md5_missing"
     option_length = len(_START) + _DIGEST
+    movable = True
     room_for_timestamps = False
 
     def __init__(self, pair: SocketPair, secret: bytes) -> None:
@@ -50,7 +52,8 @@ class Md5(Authentication):
     def sign(self, header: bytes, payload: Buffer, sequence: int) -> bytes:
         """RFC 2385 2.0."""
         digest = self._digest(self.local, self.remote, header, payload)
-        return header[:_DIGEST_AT] + digest + header[_DIGEST_AT + _DIGEST :]
+        at = header.index(_UNSIGNED, MIN_HEADER_LENGTH) + 2
+        return header[:at] + digest + header[at + _DIGEST :]
 
     def _check(self, header: bytes, payload: Buffer, sequence: int, at: int, data: bytes) -> str | None:
         if compare_digest(data, self._digest(self.remote, self.local, header, payload)):

@@ -225,7 +225,9 @@ class Tcp(Protocol):
             )
         else:
             self.host.drop("tcp.no_connection", packet.frame)
-            self.reset(segment, packet)
+            silence = self.host.config.tcp.black_hole
+            if silence == "off" or (silence == "syn" and not segment.flags & SYN):
+                self.reset(segment, packet)
 
     def _verify(self, authentication: Authentication, segment: Segment, packet: Packet) -> bool:
         """The peer has signed the segment; if not, it is dropped."""
@@ -274,6 +276,8 @@ class Tcp(Protocol):
         """A SYN to a connection in TIME-WAIT that is surely not an old one (RFC 1122 4.2.2.13, RFC 6191)."""
         if segment.flags & (SYN | ACK | RST) != SYN:
             return False
+        if connection.of_freebsd:
+            return segment.sequence > connection.receiver.rcv_nxt
         if self._find_listener(connection.local, connection.local_port) is None:
             return False
         timestamps = connection.timestamps

@@ -54,6 +54,7 @@ class Transmitter:
 
     __slots__ = (
         "_answered_at",
+        "_answers",
         "_connection",
         "_ip_header",
         "_pseudo",
@@ -78,6 +79,7 @@ class Transmitter:
         """What we take: our MSS option."""
         self.segments_out = 0
         self._answered_at: int | None = None
+        self._answers = 0
 
     def transmit(
         self, sequence: int, flags: int, payload: Buffer = b"", *, retransmission: bool = False
@@ -116,7 +118,7 @@ class Transmitter:
             if ecn.feedback is not Feedback.NONE:
                 flags |= ecn.flags(new_data=new_data)
                 codepoint = ecn.codepoint if new_data else NOT_ECT
-        if authentication is not None:
+        if authentication is not None and not self.signs_last:
             options = authentication.option() + (options or b"")
         observer = connection.tcp.host.observer
         if observer is not None:
@@ -177,6 +179,8 @@ class Transmitter:
             traffic_class=connection.traffic_class | codepoint,
             segment_size=segment_size,
         )
+        if connection.progress is not None and new_data:
+            connection.progress.sent(sequence + size)
 
     def _transmit_each(
         self, sequence: int, flags: int, payload: Buffer, size: int, retransmission: bool
@@ -263,6 +267,8 @@ class Transmitter:
         """All options of a segment of ``size`` octets but a signature; ``first``: neither sent again nor a RST."""
         connection = self._connection
         options = b"" if connection.timestamps is None else connection.timestamps.option(now)
+        if self.signs_last and connection.authentication is not None:
+            options += connection.authentication.option()
         sack = b""
         if connection.sack and (connection.receiver.out_of_order.starts or connection.receiver.duplicate):
             sack = self._sack_option(size)
@@ -271,6 +277,14 @@ class Transmitter:
             room = min(40 - self._options_length, connection.sender.mss - size) - len(sack)
             options += counter.option(room, data=size > 0)
         return options + sack
+
+    @property
+    def signs_last(self) -> bool:
+        """The signature follows the options of the SYN, and the timestamps (FreeBSD ``tcp_addoptions``)."""
+        connection = self._connection
+        authentication = connection.authentication
+        freebsd = connection.config.option_order == "freebsd"
+        return freebsd and authentication is not None and authentication.movable
 
     def _sack_option(self, payload: int) -> bytes:
         """As many blocks as fit into 40 octets of options and beside the payload."""
@@ -285,7 +299,9 @@ class Transmitter:
         """
         connection = self._connection
         fast_open = connection.fast_open_option if first else None
-        options = TcpOptions(mss=self.offered_mss, sack_permitted=connection.sack)
+        options = TcpOptions(sack_permitted=connection.sack)
+        if connection.config.announce_mss:
+            options.mss = self.offered_mss
         if first and answer and fast_open is None and connection.authentication is None:
             options.accurate_ecn = connection.ecn.in_syn_ack_option
         if connection.timestamps is not None:
@@ -293,6 +309,9 @@ class Transmitter:
             options.timestamp_echo = connection.timestamps.recent & MASK
         if connection.window_scaling:
             options.window_scale = window_shift(connection.config.receive_buffer_max)
+        if self.signs_last and connection.authentication is not None:
+            # Without the NOPs of its alignment, which are found anew.
+            return options.build_as_freebsd(connection.authentication.option()[2:])
         build = options.build if connection.config.option_order == "linux" else options.build_as_freebsd
         raw = build()
         if fast_open is not None:
@@ -336,6 +355,7 @@ class Transmitter:
     def challenge(self) -> None:
         """A challenge ACK (RFC 5961): as often as the limits of the connection and of the host allow."""
         if self._may_answer() and self._connection.tcp.may_challenge():
+            self._connection.receiver.window.will_answer()
             self.send_ack()
 
     def answer_unacceptable(self, segment: Segment) -> None:
@@ -348,8 +368,8 @@ class Transmitter:
             self.send_ack()
 
     def _may_answer(self) -> bool:
-        now, interval = self._connection.clock.now(), self._connection.config.invalid_ack_interval
-        if self._answered_at is not None and now - self._answered_at < interval:
-            return False
-        self._answered_at = now
-        return True
+        now, config = self._connection.clock.now(), self._connection.config
+        if self._answered_at is None or now - self._answered_at >= config.invalid_ack_interval:
+            self._answered_at, self._answers = now, 0
+        self._answers += 1
+        return self._answers <= config.invalid_ack_count

@@ -103,6 +103,9 @@ class ReceiveWindow:
         self._told_at, self._told_unread, self._told = rcv_nxt, unread, field
         return field
 
+    def will_answer(self) -> None:
+        """What leaves next is no part of the conversation: a challenge, a keep-alive probe, an ACK in TIME-WAIT."""
+
     def should_update(self, rcv_nxt: int, unread: int) -> bool:
         """The application has read: is it worth a segment to say so? If the window has doubled, as in Linux."""
         current = self.right_edge - rcv_nxt
@@ -155,7 +158,29 @@ class ReceiveWindow:
 class ExactWindow(ReceiveWindow):
     """All that is free in a buffer of whole segments is offered at every ACK: FreeBSD's tcp_output()."""
 
-    __slots__ = ()
+    __slots__ = ("_answers",)
+
+    def __init__(self, config: TcpConfig) -> None:
+        super().__init__(config)
+        self._answers = False
+
+    def configure(self, config: TcpConfig) -> None:
+        """Other knobs; only a size that is set by hand is no multiple of the segment size."""
+        limit = self.limit if config.receive_buffer == self._config.receive_buffer else config.receive_buffer
+        super().configure(config)
+        self.limit = limit
+
+    def will_answer(self) -> None:
+        """See :meth:`ReceiveWindow.will_answer`; by FreeBSD's tcp_respond(), which rounds down."""
+        self._answers = True
+
+    def field(self, rcv_nxt: int, unread: int) -> int:
+        """The window field of a segment that leaves now; moves the right edge."""
+        field = super().field(rcv_nxt, unread)
+        if self._answers:
+            self._answers = False
+            field = self._free(unread) >> self.shift
+        return field
 
     def agree_on(self, size: int) -> None:
         """The buffer becomes a multiple of the segment size (FreeBSD tcp_mss())."""

@@ -246,8 +246,11 @@ class TcpOptions:
             parts.append(sack_option(self.sack))
         return self._padded(b"".join(parts))
 
-    def build_as_freebsd(self) -> bytes:
-        """As :meth:`build`, in the order and alignment of FreeBSD's tcp_addoptions; without SACK blocks."""
+    def build_as_freebsd(self, signature: bytes = b"") -> bytes:
+        """As :meth:`build`, in the order and alignment of FreeBSD's tcp_addoptions; without SACK blocks.
+
+        ``signature`` is an MD5 option, kind and length included.
+        """
         raw = bytearray()
         if self.mss is not None:
             raw += bytes((MAX_SEGMENT_SIZE, 4)) + self.mss.to_bytes(2)
@@ -258,6 +261,8 @@ class TcpOptions:
         if self.timestamp is not None:
             raw += bytes((NO_OPERATION,)) * ((2 - len(raw)) % 4)
             raw += timestamp_option(self.timestamp, self.timestamp_echo)[2:]
+        if signature:
+            raw += bytes((NO_OPERATION,)) * ((2 - len(raw)) % 4) + signature
         return self._padded(bytes(raw))
 
     def _padded(self, raw: bytes) -> bytes:

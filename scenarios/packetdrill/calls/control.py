@@ -34,6 +34,11 @@ def setsockopt(process: Process, arguments: Arguments) -> Steps:
     file = process.socket(arguments)
     if process.settings.bsd and bsd.has_no_effect(arguments.text(2), arguments[3]):
         return 0
+    if process.settings.bsd and isinstance(file.socket, StreamSocket):
+        given = arguments[3]
+        number = given[0] if isinstance(given, list) and len(given) == 1 else given
+        if bsd.set_option(file.socket, arguments.text(2), arguments.number(1), arguments.number(2), number):
+            return 0
     level, option = _known(process, file, arguments)
     if process.settings.bsd and (level, option) == _MD5 and isinstance(arguments[3], list):
         value: int | bytes = _md5_key(process, arguments)
@@ -62,10 +67,14 @@ def getsockopt(process: Process, arguments: Arguments) -> Steps:
     """getsockopt(fd, level, option, [value], [length])."""
     yield from ()
     file = process.socket(arguments)
-    level, option = _known(process, file, arguments)
     wanted = arguments[3]
     if isinstance(wanted, list) and len(wanted) == 1:
         wanted = wanted[0]
+    if process.settings.bsd and isinstance(file.socket, StreamSocket):
+        own = bsd.own_option(file.socket, arguments.text(2))
+        if own is not None:
+            return _compare(arguments, wanted, own)
+    level, option = _known(process, file, arguments)
     if isinstance(wanted, dict) and (level, option) == (_TCP_LEVEL, _TCP_INFO):
         _check_info(file, arguments, wanted)
         return 0
@@ -80,7 +89,11 @@ def getsockopt(process: Process, arguments: Arguments) -> Steps:
         found = file.socket.getsockopt(level, option)
         if process.settings.bsd:
             found = bsd.option_value(level, option, found)
-    if wanted is not ANY and expected != found:
+    return _compare(arguments, expected, found)
+
+
+def _compare(arguments: Arguments, expected: Value, found: Value) -> int:
+    if expected is not ANY and expected != found:
         raise WrongOutputError(arguments.text(2), expected, found)
     return 0
 
@@ -92,6 +105,8 @@ def _bytes(value: int | bytes) -> bytes:
 def _known(process: Process, file: SocketFile, arguments: Arguments) -> tuple[int, int]:
     """Level and number of an option; UnsupportedError if the stack lacks it and the script does not expect that."""
     level, option = arguments.number(1), arguments.number(2)
+    if process.settings.bsd and (level, option) == (_TCP_LEVEL, bsd.FAST_OPEN):
+        option = CONSTANTS["TCP_FASTOPEN"]
     if (level, option) not in file.socket.options and process.expected != -1:
         raise arguments.unsupported(f"{arguments.text(1)} {arguments.text(2)}")
     return level, option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket as bsd
 from typing import Final
 
-from scenarios.packetdrill.calls.bsd import refuse_connecting
+from scenarios.packetdrill.calls.bsd import refuse_connecting, shut_down_unconnected
 from scenarios.packetdrill.calls.process import Arguments, Process, SocketFile, Steps, wait
 from scenarios.packetdrill.symbols import ANY
 from stack.clock import SECOND
@@ -39,6 +39,8 @@ def listen(process: Process, arguments: Arguments) -> Steps:
     """listen(fd, backlog)."""
     yield from ()
     file = process.socket(arguments)
+    if not file.socket.listening:
+        process.flow = None  # Of the connections that come in, the first is the next one under test.
     file.socket.listen(arguments.number(1))
     process.listen_port = int(file.socket.getsockname()[1])
     return 0
@@ -89,7 +91,9 @@ def connect(process: Process, arguments: Arguments) -> Steps:
 def shutdown(process: Process, arguments: Arguments) -> Steps:
     """shutdown(fd, how)."""
     yield from ()
-    process.socket(arguments).socket.shutdown(arguments.number(1))
+    file, how = process.socket(arguments), arguments.number(1)
+    if not (process.settings.bsd and shut_down_unconnected(file, how)):
+        file.socket.shutdown(how)
     return 0
 
 

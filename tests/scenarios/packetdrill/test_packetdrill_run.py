@@ -176,7 +176,7 @@ def test_what_the_stack_raises_is_a_failure(play, monkeypatch: pytest.MonkeyPatc
         ("+0 sctp_sendv(4) = 0", "system call sctp_sendv"),
         ("+0 setsockopt(4, SOL_TCP, TCP_REPAIR, [1], 4) = 0", "setsockopt: SOL_TCP TCP_REPAIR"),
         ("+0 setsockopt(4, SOL_TCP, TCP_UNHEARD, [1], 4) = 0", "symbol TCP_UNHEARD, which is not defined"),
-        ("+0 `nstat -n`", "shell: nstat -n"),
+        ("+0 `vmstat -n`", "shell: vmstat -n"),
         ("+0 `sysctl -q net.ipv4.tcp_unheard=1`", "sysctl net.ipv4.tcp_unheard"),
         ("+0 `sysctl -q net.ipv4.tcp_shrink_window=1`", "sysctl net.ipv4.tcp_shrink_window=1"),
         ("+0 %{ import os }%", "code: `import os`"),

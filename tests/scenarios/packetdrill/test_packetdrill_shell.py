@@ -26,6 +26,11 @@ from stack.clock import MILLISECOND, SECOND
         ("net.inet.tcp.rfc1323", "3", {"window_scaling": False, "timestamps": True}),
         ("net.inet.tcp.cc.algorithm", "newreno", {"congestion": "reno"}),
         ("net.inet.tcp.msl", "100", {"time_wait": 200 * MILLISECOND}),
+        ("net.inet.tcp.blackhole", "3", {"black_hole": "all"}),
+        ("net.inet.tcp.ack_war_cnt", "0", {"invalid_ack_count": 1_000_000}),
+        ("net.inet.tcp.syncookies_only", "1", {"syn_cookies": "always"}),
+        ("net.inet.tcp.fast_finwait2_recycle", "1", {"fin_wait_2_as_keepalive": False}),
+        ("net.inet.tcp.keepinit", "5000", {"open_timeout": 5 * SECOND}),
         ("net.core.somaxconn", "10", {"backlog_max": 10}),
     ],
 )
@@ -39,9 +44,36 @@ def test_unknown_settings(name: str) -> None:
         changes(name, "1")
 
 
-def test_a_value_that_cannot_be_had() -> None:
-    with pytest.raises(ValueError, match="1"):
-        changes("net.ipv4.tcp_shrink_window", "1")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("net.ipv4.tcp_shrink_window", "1"),
+        ("net.inet.tcp.path_mtu_discovery", "0"),
+        ("net.inet.tcp.udp_tunneling_port", "9899"),
+        ("net.inet.tcp.blackhole", "4"),
+    ],
+)
+def test_a_value_that_cannot_be_had(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=value):
+        changes(name, value)
+
+
+@pytest.mark.parametrize(
+    ("construct", "name"),
+    [
+        ("--udp_encapsulation=server\n", "udp_encapsulation"),
+        ("+0 setsockopt(3, IPPROTO_TCP, TCP_LOG, [1], 4) = 0\n", "TCP_LOG"),
+        ("+0 setsockopt(3, IPPROTO_TCP, TCP_REMOTE_UDP_ENCAPS_PORT, [9899], 4) = 0\n", "UDP_ENCAPS"),
+        ("+0 < S 0:0(0) win 1000 <mss 1460>/udp(9899 > 9899)\n", "TCP in UDP"),
+    ],
+)
+def test_what_freebsd_has_and_the_stack_has_not(tmp_path: Path, construct: str, name: str) -> None:
+    script = tmp_path / "test.pkt"
+    opened = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+    script.write_text(construct + opened if construct.startswith("--") else opened + construct)
+    result = run_script(script, "freebsd")
+    assert result.outcome is Outcome.UNSUPPORTED
+    assert name in str(result)
 
 
 SCRIPT = """0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
