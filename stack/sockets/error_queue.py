@@ -7,6 +7,7 @@ import socket as bsd
 from struct import Struct
 from typing import Final, NamedTuple
 
+from stack.clock import SECOND
 from stack.internet.protocol import ErrorReport
 from stack.sockets.address import SocketAddress
 from stack.wire.address import map_v4
@@ -17,6 +18,9 @@ ORIGIN_LOCAL: Final = 1
 """SO_EE_ORIGIN_LOCAL of linux/errqueue.h."""
 ORIGIN_ICMP: Final = 2
 ORIGIN_ICMP6: Final = 3
+ORIGIN_TIMESTAMPING: Final = 4
+ORIGIN_ZEROCOPY: Final = 5
+SCM_TIMESTAMPING: Final = 37
 
 _EXTENDED: Final = Struct("=IBBBBII")
 """``struct sock_extended_err``: ee_errno, ee_origin, ee_type, ee_code, ee_pad, ee_info, ee_data."""
@@ -25,6 +29,8 @@ _V4: Final = Struct("=2s4s8x")
 """The rest of ``struct sockaddr_in``: port, address."""
 _V6: Final = Struct("=2s4s16sI")
 """The rest of ``struct sockaddr_in6``: port, flow label, address, scope."""
+_TIMES: Final = Struct("=6q")
+"""``struct scm_timestamping``: seconds and ns of the time that software took, and of two others."""
 _OVERHEAD: Final = 256
 """Bytes that an entry counts for beside its payload."""
 
@@ -44,6 +50,10 @@ class ExtendedError(NamedTuple):
     """Where the packet was sent to."""
     payload: bytes
     """What is known of its data."""
+    data: int = 0
+    """``ee_data``: the number of the octet, or of the last of the sends, that it is about."""
+    time: int | None = None
+    """When it happened (ns), if that is to be told."""
 
     @classmethod
     def reported(cls, report: ErrorReport, port: int, payload: bytes) -> ExtendedError:
@@ -64,9 +74,17 @@ class ExtendedError(NamedTuple):
         """A message that must not be fragmented does not fit the path MTU (Linux ``ip_local_error``)."""
         return cls(errno.EMSGSIZE, ORIGIN_LOCAL, 0, 0, mtu, b"", destination, b"")
 
-    def control_message(self, family: int) -> tuple[int, int, bytes]:
-        """As recvmsg gives it to a socket of ``family``: level, type, and the structure with the offender."""
-        head = _EXTENDED.pack(self.errno, self.origin, self.type, self.code, 0, self.info, 0)
+    def control_messages(self, family: int) -> tuple[tuple[int, int, bytes], ...]:
+        """As recvmsg gives it to a socket of ``family``: level, type, and structure of each; first the time."""
+        message = self._control_message(family)
+        if self.time is None:
+            return (message,)
+        times = _TIMES.pack(*divmod(self.time, SECOND), 0, 0, 0, 0)
+        return (bsd.SOL_SOCKET, SCM_TIMESTAMPING, times), message
+
+    def _control_message(self, family: int) -> tuple[int, int, bytes]:
+        """The error, and its offender."""
+        head = _EXTENDED.pack(self.errno, self.origin, self.type, self.code, 0, self.info, self.data)
         offender = self.offender
         if family == bsd.AF_INET:
             rest = _FAMILY.pack(family if offender else 0) + _V4.pack(b"", offender)
@@ -96,6 +114,16 @@ class ErrorQueue:
             return False
         self._entries.append(error)
         self._size += _OVERHEAD + len(error.payload)
+        return True
+
+    def extend(self, origin: int, number: int) -> bool:
+        """If the newest entry is of this origin, and about the numbers up to this one, it is about this, too."""
+        if not self._entries or self._entries[-1].origin != origin:
+            return False
+        newest = self._entries[-1]
+        if newest.data + 1 != number:
+            return False
+        self._entries[-1] = newest._replace(data=number)
         return True
 
     def take(self) -> ExtendedError | None:

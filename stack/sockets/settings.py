@@ -79,6 +79,10 @@ class Settings:
     """TCP_INQ."""
     details: int = 0
     """What recvmsg tells of IP headers: :class:`~stack.sockets.ancillary.Detail`."""
+    zero_copy: bool = False
+    """SO_ZEROCOPY."""
+    timestamping: int = 0
+    """SO_TIMESTAMPING: the bits of :mod:`stack.sockets.reports`."""
     device: Interface | None = None
     """SO_BINDTODEVICE."""
     multicast_interface: Interface | None = None

@@ -243,12 +243,14 @@ class Socket(ABC):
         error = self.errors.take()
         if error is None:
             raise os_error(errno.EAGAIN)
-        self._set_error(self.errors.pending)
+        pending = self.errors.pending
+        if pending or error.offender:
+            self._set_error(pending)
         return Received(
             error.payload[:limit],
             unparse(self.family, error.destination),
             MSG_ERRQUEUE | (MSG_TRUNC if len(error.payload) > limit else 0),
-            (error.control_message(self.family),),
+            error.control_messages(self.family),
         )
 
     @abstractmethod

@@ -18,6 +18,7 @@ from stack.sockets.conversation import Conversation
 from stack.sockets.error_queue import ExtendedError
 from stack.sockets.options import OptionTable
 from stack.sockets.poll import ARRIVAL, POLLERR, POLLHUP, READABLE, WRITABLE
+from stack.sockets.reports import MSG_ZEROCOPY, Reports
 from stack.sockets.settings import Settings
 from stack.sockets.socket import (
     MSG_ERRQUEUE,
@@ -53,7 +54,16 @@ class StreamSocket(Socket):
     the port, which outlives the socket until TIME-WAIT is over.
     """
 
-    __slots__ = ("_binding", "_connecting", "_conversation", "_listener", "_zone", "config", "keys")
+    __slots__ = (
+        "_binding",
+        "_connecting",
+        "_conversation",
+        "_listener",
+        "_reports",
+        "_zone",
+        "config",
+        "keys",
+    )
 
     type = bsd.SOCK_STREAM
     options: ClassVar[OptionTable] = STREAM_OPTIONS
@@ -70,6 +80,7 @@ class StreamSocket(Socket):
         """Of the address that it is bound to."""
         self._listener: Listener | None = None
         self._conversation: Conversation | None = None
+        self._reports: Reports | None = None
         self._connecting = False
         """``connect`` was called, and nobody was told yet what came of it."""
 
@@ -274,6 +285,7 @@ class StreamSocket(Socket):
         connection.notify = self._connection_changed
         connection.reported = self._error_reported
         self._conversation = conversation = Conversation(connection, self.settings)
+        self._reports = None
         if not self.settings.quick_ack:
             connection.quick_ack(False)
         self.settings_changed()
@@ -292,7 +304,26 @@ class StreamSocket(Socket):
         self._require_open()
         if self._conversation is None:
             raise os_error(errno.EPIPE)
-        return self._conversation.send(data, flags)
+        taken = self._conversation.send(data, flags)
+        if flags & MSG_ZEROCOPY or self.settings.timestamping:
+            self._watch(data, taken, flags)
+        return taken
+
+    def _watch(self, data: Buffer, taken: int, flags: int) -> None:
+        """What becomes of the ``taken`` octets is to be reported."""
+        zero_copy = bool(flags & MSG_ZEROCOPY) and self.settings.zero_copy
+        if taken and self.connection is not None and (zero_copy or self.settings.timestamping):
+            self.reports_of(self.connection).watch(bytes(data[:taken]), zero_copy=zero_copy)
+
+    def reports_of(self, connection: Connection) -> Reports:
+        """Those about what was sent on the connection that it has now."""
+        if self._reports is None:
+            self._reports = Reports(self, connection)
+        return self._reports
+
+    def report_arrives(self, events: int) -> None:
+        """There is one more in the error queue."""
+        self._changed(events)
 
     def sendto(self, data: Buffer, address: Address, flags: int = 0) -> int:
         """As :meth:`send`: the address is ignored, as on Linux.
@@ -311,6 +342,7 @@ class StreamSocket(Socket):
             taken = self._open(self._parse_remote(address), fast_open=True, data=data).unsent
             if not taken:
                 raise os_error(errno.EINPROGRESS)
+            self._watch(data, taken, flags)
             return taken
         if connection is None or not connection.awaits_data:
             self.connect(address)

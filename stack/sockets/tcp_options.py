@@ -27,6 +27,7 @@ from stack.sockets.options import (
     send_buffer,
     setting,
 )
+from stack.sockets.reports import REPORT_OPTIONS
 from stack.sockets.socket import FIONREAD, SIOCATMARK, SIOCOUTQ, SIOCOUTQNSD
 from stack.sockets.tcp_info import NoConnection, pack
 from stack.tcp.fastopen import CLIENT
@@ -243,6 +244,7 @@ STREAM_OPTIONS: Final[OptionTable] = {
     **SOCKET_OPTIONS,
     **IP_OPTIONS,
     **KEY_OPTIONS,
+    **REPORT_OPTIONS,
     (bsd.SOL_SOCKET, bsd.SO_KEEPALIVE): switch("keepalive"),
     (bsd.SOL_SOCKET, bsd.SO_RCVBUF): Option(_receive_buffer, _set_receive_buffer),
     (bsd.SOL_SOCKET, bsd.SO_RCVLOWAT): Option(

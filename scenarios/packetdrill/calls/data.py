@@ -24,7 +24,6 @@ _MSG_WAITALL: Final = CONSTANTS["MSG_WAITALL"]
 _MSG_DONTWAIT: Final = CONSTANTS["MSG_DONTWAIT"]
 _MSG_ERRQUEUE: Final = CONSTANTS["MSG_ERRQUEUE"]
 _MSG_FASTOPEN: Final = CONSTANTS["MSG_FASTOPEN"]
-_MSG_ZEROCOPY: Final = CONSTANTS["MSG_ZEROCOPY"]
 
 
 # --- receiving --------------------------------------------------------------------------------------------------------
@@ -83,7 +82,7 @@ def _receive(
             raise
         collected.extend(data)
         if message is not None:
-            check_message(arguments, message, control, out_flags)
+            check_message(arguments, message, control, out_flags, process.settings.tolerance)
         return len(data)
 
     while True:
@@ -137,7 +136,6 @@ def sendto(process: Process, arguments: Arguments) -> Steps:
     """sendto(fd, data, size, flags, address, length)."""
     flags = arguments.number(3)
     file = process.socket(arguments)
-    _refuse_flags(arguments, flags)
     if flags & _MSG_FASTOPEN:
         address = process.address(arguments[4], file, process.settings.remote, process.settings.connect_port)
         data = _content(arguments.number(2), arguments[1], 0)
@@ -164,7 +162,6 @@ def sendmsg(process: Process, arguments: Arguments) -> Steps:
 
 def _send(process: Process, arguments: Arguments, size: int, text: Value, flags: int) -> Steps:
     file = process.socket(arguments)
-    _refuse_flags(arguments, flags)
     if _awaits_data(file.socket):
         return (yield from _send_fast_open(process, file, _content(size, text, 0), flags))
     ports = process.ports(file)
@@ -250,11 +247,6 @@ def remember(process: Process, file: SocketFile, data: bytes) -> None:
     ports = process.ports(file)
     if ports is not None:
         process.streams.setdefault(ports, bytearray()).extend(data)
-
-
-def _refuse_flags(arguments: Arguments, flags: int) -> None:
-    if flags & _MSG_ZEROCOPY:
-        raise arguments.unsupported("MSG_ZEROCOPY")
 
 
 def _content(size: int, text: Value, start: int) -> bytes:

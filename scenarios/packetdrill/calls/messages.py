@@ -8,6 +8,7 @@ from typing import Final
 
 from scenarios.packetdrill.calls.process import Arguments, WrongOutputError
 from scenarios.packetdrill.symbols import ANY, Value
+from stack.clock import SECOND
 
 CONTROL_ROOM: Final = 4096
 """Bytes for control messages."""
@@ -16,13 +17,20 @@ _EXTENDED: Final = Struct("=IBBBBII")
 _EXTENDED_FIELDS: Final = ("ee_errno", "ee_origin", "ee_type", "ee_code", "ee_pad", "ee_info", "ee_data")
 """``struct sock_extended_err`` of linux/errqueue.h."""
 
+_TIMES: Final = Struct("=6q")
+_TIME_FIELDS: Final = ("scm_sec", "scm_nsec")
+"""The first time of ``struct scm_timestamping``, as the script's clock shows it."""
+
 Control = tuple[int, int, bytes]
 
 
 def check_message(
-    arguments: Arguments, message: Mapping[str, Value], control: list[Control], flags: int
+    arguments: Arguments, message: Mapping[str, Value], control: list[Control], flags: int, tolerance: int
 ) -> None:
-    """Compare flags and control messages with what the script says of them. Raises WrongOutputError."""
+    """Compare flags and control messages with what the script says of them; ``tolerance`` is of times, in ns.
+
+    Raises WrongOutputError.
+    """
     expected_flags = message.get("msg_flags", ANY)
     if expected_flags is not ANY and expected_flags != flags:
         raise WrongOutputError("msg_flags", f"{expected_flags:#x}", f"{flags:#x}")
@@ -35,10 +43,10 @@ def check_message(
         for name, found in (("cmsg_level", level), ("cmsg_type", kind)):
             if wanted.get(name, ANY) is not ANY and wanted[name] != found:
                 raise WrongOutputError(name, wanted[name], found)
-        _check_data(arguments, wanted.get("cmsg_data", ANY), data)
+        _check_data(arguments, wanted.get("cmsg_data", ANY), data, tolerance)
 
 
-def _check_data(arguments: Arguments, wanted: Value, data: bytes) -> None:
+def _check_data(arguments: Arguments, wanted: Value, data: bytes, tolerance: int) -> None:
     if isinstance(wanted, int):
         (found,) = _INT.unpack_from(data)
         if wanted != found:
@@ -48,5 +56,10 @@ def _check_data(arguments: Arguments, wanted: Value, data: bytes) -> None:
         for name, value in wanted.items():
             if value is not ANY and value != fields[name]:
                 raise WrongOutputError(name, value, fields[name])
+    elif isinstance(wanted, dict) and tuple(wanted) == _TIME_FIELDS:
+        seconds, rest = _TIMES.unpack_from(data)[:2]
+        time = wanted["scm_sec"] * SECOND + wanted["scm_nsec"]
+        if abs(seconds * SECOND + rest - time) > tolerance:
+            raise WrongOutputError("time", f"{time} ns", f"{seconds * SECOND + rest} ns")
     elif wanted is not ANY:
         raise arguments.unsupported(f"cmsg_data of {wanted!r}")

@@ -18,6 +18,7 @@ from stack.sockets.datagram import UDP_GRO, UDP_SEGMENT
 from stack.sockets.error_queue import IP_RECVERR, IPV6_RECVERR
 from stack.sockets.keys import TCP_AO_ADD_KEY, TCP_AO_DEL_KEY, TCP_AO_INFO, TCP_MD5SIG, TCP_MD5SIG_EXT
 from stack.sockets.options import IP_MTU, IP_MTU_DISCOVER, IPV6_MTU, IPV6_MTU_DISCOVER
+from stack.sockets.reports import SO_TIMESTAMPING, SO_ZEROCOPY
 from stack.sockets.tcp_options import TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE
 from tests.stack.sockets.network import Network, refused
 from tests.stack.sockets.peer import Peer, option
@@ -42,6 +43,8 @@ SHOWN: Final = {
     (SOL, bsd.SO_RCVLOWAT): "test_low_water_for_reading",
     (SOL, bsd.SO_SNDLOWAT): "test_what_is_the_same_for_all",
     (SOL, bsd.SO_BINDTODEVICE): "test_datagrams_come_in_through_the_device_only",
+    (SOL, SO_ZEROCOPY): "test_sends_without_copies_are_numbered_and_told_of_together",
+    (SOL, SO_TIMESTAMPING): "test_when_the_last_octet_left_and_was_acknowledged",
     (IP, bsd.IP_TOS): "test_a_connection_has_a_hop_limit_and_a_traffic_class",
     (IP, bsd.IP_TTL): "test_a_connection_has_a_hop_limit_and_a_traffic_class",
     (IPV6, bsd.IPV6_TCLASS): "test_a_connection_has_a_hop_limit_and_a_traffic_class",

@@ -18,6 +18,7 @@ from stack.sockets.tcp_options import TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOK
 from tests.stack.sockets.network import Network, refused
 
 SO_TIMESTAMPING = 37
+SO_INCOMING_NAPI_ID = 56
 SOL, TCP, IP, IPV6 = bsd.SOL_SOCKET, bsd.IPPROTO_TCP, bsd.IPPROTO_IP, bsd.IPPROTO_IPV6
 KINDS = {
     "tcp": (bsd.AF_INET, bsd.SOCK_STREAM, 0),
@@ -173,7 +174,7 @@ UNKNOWN = [
     ("tcp", IPV6, bsd.IPV6_V6ONLY),
     ("udp", IPV6, bsd.IPV6_UNICAST_HOPS),
     ("tcp", IP, bsd.IP_MULTICAST_TTL),
-    ("tcp", SOL, SO_TIMESTAMPING),
+    ("tcp", SOL, SO_INCOMING_NAPI_ID),
     ("udp", SOL, SO_TIMESTAMPING),
     ("udp", TCP, bsd.TCP_CORK),
     ("tcp", IPV6, IPV6_RECVERR),
