@@ -73,15 +73,18 @@ class ReceiveWindow:
     def offer(self, rcv_nxt: int, unread: int) -> int:
         """The right edge to advertise now.
 
-        It moves by a full segment or half the buffer at least (RFC 9293 3.8.6.2.2), and never back (SHLD-14).
+        It moves by a full segment or half the buffer at least (RFC 9293 3.8.6.2.2), a buffer no larger than the clamp;
+        and never back (SHLD-14).
         """
-        limit, edge, right_edge = self.limit, rcv_nxt, self.right_edge
+        size, edge, right_edge = self.limit, rcv_nxt, self.right_edge
         clamp = self._config.window_clamp
-        room = (clamp if 0 < clamp < limit else limit) - unread
+        if 0 < clamp < size:
+            size = clamp
+        room = size - unread
         if room > 0:
             edge += room
         step = edge - right_edge
-        if step <= 0 or (step < self.mss and step < limit // 2):
+        if step <= 0 or (step < self.mss and step < size // 2):
             return right_edge
         return max(min(edge, rcv_nxt + (_MAX_FIELD << self.shift)), right_edge)
 

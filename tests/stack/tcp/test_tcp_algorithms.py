@@ -153,6 +153,17 @@ def test_a_small_opening_is_not_offered() -> None:
     assert window.field(10000, 9000) == 1000
 
 
+def test_a_window_clamped_to_less_than_a_segment_opens_again() -> None:
+    """Half of what is never exceeded is a large opening, however large the buffer behind it (tcp(7))."""
+    window = ReceiveWindow(TcpConfig(receive_buffer=100_000, window_clamp=1200))
+    window.mss = 1460
+    window.begin(0)
+    assert window.field(1200, 1200) == 0
+    assert window.field(1200, 601) == 0
+    assert window.field(1200, 600) == 600
+    assert window.should_update(1800, 0)
+
+
 # -- RFC 7323 --------------------------------------------------------------------------------------------
 
 
