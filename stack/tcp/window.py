@@ -189,6 +189,7 @@ class ExactWindow(ReceiveWindow):
         """The buffer becomes a multiple of the segment size (FreeBSD tcp_mss())."""
         self.mss = size
         self.limit = -(-self.limit // size) * size
+        self._told_at = -1
 
     def _free(self, unread: int) -> int:
         return min(max(self.limit - unread, 0), _MAX_FIELD << self.shift)

@@ -14,7 +14,7 @@ from stack.tcp.loss import lost_frontier
 from stack.tcp.rtt import RttEstimator
 from stack.tcp.scoreboard import Delivery, Scoreboard, SentSegment
 from stack.tcp.timestamps import Timestamps
-from stack.tcp.window import ReceiveWindow, window_shift
+from stack.tcp.window import ExactWindow, ReceiveWindow, window_shift
 from stack.wire.tcp import ACK
 
 MSS = 1000
@@ -162,6 +162,15 @@ def test_a_window_clamped_to_less_than_a_segment_opens_again() -> None:
     assert window.field(1200, 601) == 0
     assert window.field(1200, 600) == 600
     assert window.should_update(1800, 0)
+
+
+def test_a_buffer_of_whole_segments_is_offered_once_it_is_known_how_long_they_are() -> None:
+    """Even if an ACK has left before the handshake was over, as the answer to a segment out of the window."""
+    window = ExactWindow(TcpConfig(receive_buffer=10_000))
+    window.begin(1)
+    assert window.field(1, 0) == 10_000
+    window.agree_on(1460)
+    assert window.field(1, 0) == 7 * 1460
 
 
 # -- RFC 7323 --------------------------------------------------------------------------------------------
