@@ -23,6 +23,7 @@ _UDP: Final = 5
 _ECN: Final = 0x80
 """With either of TCP's: CWR is set, so that a device which would repeat it in each packet leaves the frame alone."""
 
+_FIELD_LENGTH: Final = 2
 _TCP_CHECKSUM_OFFSET: Final = 16
 _TCP_FLAGS_OFFSET: Final = 13
 _SMALL: Final = 2048
@@ -54,14 +55,18 @@ def header_of(frame: Frame, start: int) -> bytes:
 
 
 def parse(data: bytes) -> Frame:
-    """The frame behind a header from the kernel."""
+    """The frame behind a header from the kernel, which may have it from a guest: what lies outside the frame, or says
+    that no data are behind its headers, is not believed."""
     flags, kind, _, size, transport, offset = _HEADER.unpack_from(data)
     head: Buffer = (data if len(data) <= _SMALL else memoryview(data))[HEADER_LENGTH:]
-    if not flags & _NEEDS_CHECKSUM:
+    field_end = transport + offset + _FIELD_LENGTH
+    if not flags & _NEEDS_CHECKSUM or field_end > len(head):
         return Frame(head, b"", _VERIFIED if flags & _DATA_VALID else Checksum.COMPLETE)
     frame = Frame(head, b"", _PARTIAL, transport, transport + offset)
     if kind != _WHOLE:
-        frame.segment_size = size
-        end = HEADER_LENGTH + transport_end(frame)
-        frame.head, frame.payload = data[HEADER_LENGTH:end], memoryview(data)[end:]
+        end = transport_end(frame)
+        if field_end <= end < len(head):
+            frame.segment_size = size
+            end += HEADER_LENGTH
+            frame.head, frame.payload = data[HEADER_LENGTH:end], memoryview(data)[end:]
     return frame

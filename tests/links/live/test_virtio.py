@@ -97,3 +97,19 @@ def test_the_length_of_the_headers_that_the_kernel_tells_is_a_hint_and_no_more()
     whole = super_segment(4, TCP, bytes(3000), 1400, options=bytes(12))
     read = parse(fields(NEEDS_CSUM, GSO_TCPV4, 7, 1400, 20, 16) + bytes(whole))
     assert len(read.head) == 52
+
+
+@pytest.mark.parametrize("kind", [GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4])
+@pytest.mark.parametrize(("start", "offset"), [(59, 0), (20, 39), (0xFFFF, 0), (0, 0xFFFF)])
+def test_a_checksum_outside_the_frame_is_not_left_undone(kind: int, start: int, offset: int) -> None:
+    """A guest's header comes through the kernel; the receiver verifies what it says nothing sensible about."""
+    read = parse(fields(NEEDS_CSUM, kind, 0, 1400, start, offset) + bytes(60))
+    assert (read.checksum, read.segment_size, bytes(read)) == (Checksum.COMPLETE, 0, bytes(60))
+
+
+@pytest.mark.parametrize("data_offset", [0, 4, 15])
+def test_a_super_segment_needs_a_header_and_data(data_offset: int) -> None:
+    frame = bytearray(60)
+    frame[20 + 12] = data_offset << 4
+    read = parse(fields(NEEDS_CSUM, GSO_TCPV4, 0, 1400, 20, 16) + bytes(frame))
+    assert (read.segment_size, bytes(read)) == (0, bytes(frame))
