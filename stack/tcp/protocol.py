@@ -192,8 +192,7 @@ class Tcp(Protocol):
             yield
         finally:
             self.batch = None
-            for connection in batch:
-                answer(connection)
+            _answer_all(iter(batch))
 
     def packet_arrives(self, packet: Packet) -> None:
         """RFC 9293 3.10.7, up to where the connection is known."""
@@ -399,6 +398,16 @@ class Tcp(Protocol):
         if authentication is not None:
             header = authentication.sign(header, b"", sequence)
         path.send(TCP, header, source=local, checksum_at=_CHECKSUM_AT)
+
+
+def _answer_all(connections: Iterator[Connection]) -> None:
+    try:
+        for connection in connections:
+            answer(connection)
+    except BaseException:
+        # One application's mistake goes to whoever runs the loop, but the others have made none.
+        _answer_all(connections)
+        raise
 
 
 def _sum_is_right(packet: Packet) -> bool:
