@@ -130,11 +130,13 @@ class Line:
     def _wake(self) -> None:
         """Hand out what is due; whoever gets it may put more in, which waits for its turn, or take all out."""
         flight, fired, now = self._flight, self._timer, self._clock.now()
-        for _ in range(len(flight)):
-            self._arrive(flight.popleft()[1])
-            # While this runs the timer that fired stays in its place, so that none other is armed.
-            if self._timer is not fired:
-                return
-            if not flight or flight[0][0] > now:
-                break
-        self._timer = self._clock.call_at(flight[0][0], self._wake) if flight else None
+        try:
+            for _ in range(len(flight)):
+                self._arrive(flight.popleft()[1])
+                # While this runs the timer that fired stays in its place, so that none other is armed.
+                if self._timer is not fired or not flight or flight[0][0] > now:
+                    break
+        finally:
+            # Whatever comes of one frame, the others arrive.
+            if self._timer is fired:
+                self._timer = self._clock.call_at(flight[0][0], self._wake) if flight else None

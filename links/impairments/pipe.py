@@ -63,9 +63,12 @@ class Pipe:
         now = self._clock.now()
         last = self._order
         # While this runs the timer that fired stays in its place, so that put() arms no other.
-        while heap and heap[0][0] <= now and heap[0][1] <= last:
-            self._out(heappop(heap)[2])
-        if self._timer is fired:
-            self._timer = None
-            if heap:
-                self._arm(heap[0][0])
+        try:
+            while heap and heap[0][0] <= now and heap[0][1] <= last:
+                self._out(heappop(heap)[2])
+        finally:
+            # Whatever comes of one frame, the others are handed out.
+            if self._timer is fired:
+                self._timer = None
+                if heap:
+                    self._arm(heap[0][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,25 @@ def test_a_frame_put_in_while_one_is_handed_out_waits_for_its_turn() -> None:
     bench.send(first, second)
     bench.clock.run()
     assert bench.frames == [first, second, echo]
+
+
+@pytest.mark.parametrize("always", [{}, STEP_BY_STEP], ids=["line", "pipe"])
+def test_whoever_fails_over_a_frame_does_not_cut_the_wire(always: dict[str, Any]) -> None:
+    bench = Bench(delay="20ms", **always)
+
+    def fail_over_the_first() -> None:
+        if len(bench.arrivals) == 1:
+            raise RuntimeError("an application's mistake")
+
+    bench.react = fail_over_the_first
+    frames = [plain(1), plain(2), plain(3)]
+    bench.send(*frames[:2])
+    with pytest.raises(RuntimeError, match="mistake"):
+        bench.clock.run()
+    bench.send(frames[2])
+    bench.clock.run()
+    assert bench.frames == frames
+    assert bench.times == [20 * MS, 20 * MS, 40 * MS]
 
 
 @given(st.integers(1, 10**10), st.lists(st.integers(1, 65535), min_size=1, max_size=20))
