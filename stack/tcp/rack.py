@@ -85,9 +85,6 @@ class Rack:
         """The same where everything was sent once and arrives in order; ``newest`` is the last of it."""
         self._latest, self._rtt, self._fack = newest.ordinal, now - newest.sent_at, newest.end
         self.deadline = None
-        sent = self._board.sent
-        while sent and sent[0][0].delivered:
-            sent.popleft()
 
     def was_hasty(self, snd_nxt: int) -> None:
         """A D-SACK, or an undone recovery: the reordering window was too small.

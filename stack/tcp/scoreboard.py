@@ -117,7 +117,8 @@ class Scoreboard:
         self.mss = mss
         """The size of the pieces of a super-segment."""
         self.sent = _NOTHING_SENT
-        """Transmissions, with their ordinals, in the order of time; :mod:`stack.tcp.rack` takes out what is settled."""
+        """Transmissions, with their ordinals, in the order of time; what has been acknowledged is taken out, and by
+        :mod:`stack.tcp.rack` what else is settled."""
         self.transmitted = 0
         """Octets, all transmissions counted."""
         self.segments: list[SentSegment] = []
@@ -226,9 +227,13 @@ class Scoreboard:
             segments.clear()
             self.sent = _NOTHING_SENT
             self._head = 0
-        elif head >= _COMPACT and head * 2 >= end:
-            del segments[:head]
-            self._head = 0
+        else:
+            sent = self.sent
+            while sent and sent[0][0].end <= snd_una:
+                sent.popleft()
+            if head >= _COMPACT and head * 2 >= end:
+                del segments[:head]
+                self._head = 0
         if self.sacked is not _NOTHING_SACKED:
             self.sacked.remove_below(snd_una)
             if not len(self.sacked):

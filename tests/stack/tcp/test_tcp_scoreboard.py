@@ -337,3 +337,15 @@ def test_a_cut_costs_the_logarithm_of_what_is_out(packets: int) -> None:
         board.select_acknowledge(((packet * MSS, (packet + 1) * MSS),), 0, packets * MSS, Delivery())
     assert len(board) == packets
     assert sent.looks / packets < 2 + packets.bit_length()
+
+
+def test_what_has_been_acknowledged_is_not_kept() -> None:
+    """Without RACK, too, and although something is outstanding all the time: else a stream would be kept whole."""
+    board = Scoreboard(MSS)
+    for number in range(100):
+        segment = send(board, number * MSS, MSS)
+        if number % 10 == 0:
+            board.mark_retransmitted(segment, number)
+        if number:
+            board.acknowledge(number * MSS, Delivery())
+        assert [sent for sent, _ in board.sent] == alive(board) * (2 if number % 10 == 0 else 1)
