@@ -11,6 +11,8 @@ from stack.tcp.ranges import RangeSet
 from stack.tcp.rate import Snapshot
 
 _COMPACT = 256
+_FEW = 64
+"""Ranges that may be SACKed however few packets are outstanding."""
 _NOTHING_SACKED = RangeSet()
 _NOTHING_SENT: deque[tuple[SentSegment, int]] = deque()
 """Of every scoreboard of which it is true; nobody changes them, and an idle connection needs none of its own."""
@@ -244,13 +246,16 @@ class Scoreboard:
     ) -> None:
         """Mark what SACK blocks cover (RFC 2018 4).
 
-        A block that is not within what is outstanding says nothing about it: old, a D-SACK, or a lie.
+        A block that is not within what is outstanding says nothing about it: old, a D-SACK, or a lie. Nor is it heeded
+        where there are more of them, with holes between, than packets: those have been cut by nobody but the peer.
         """
         for start, end in blocks:
             if start < snd_una or end > snd_nxt or start >= end:
                 continue
             if self.sacked is _NOTHING_SACKED:
                 self.sacked = RangeSet()
+            elif len(self.sacked) > _FEW and len(self.sacked) > self.packets:
+                continue
             for gap_start, gap_end in self.sacked.gaps(start, end):
                 covered_start, covered_end = self.sacked.add(gap_start, gap_end)
                 self._mark_sacked(gap_start, gap_end, covered_start, covered_end, delivery)

@@ -288,6 +288,21 @@ def test_odd_sack_edges_make_no_more_entries_than_there_are_packets(step: int) -
     assert len(board) <= 1000 - 400 + 1
 
 
+def test_a_peer_cannot_report_more_ranges_than_there_are_packets() -> None:
+    """It could report every other octet, and each report would cost more than the one before."""
+    board = Scoreboard(MSS)
+    send(board, 0, 200 * MSS)
+    for start in range(200 * MSS - 1, 0, -2):
+        board.select_acknowledge(((start, start + 1),), 0, 200 * MSS, Delivery())
+    assert len(board.sacked) == 200 + 1
+    board.acknowledge(100 * MSS, Delivery())
+    assert board.outstanding == 100 * MSS
+    board.acknowledge(200 * MSS - 10 * MSS, Delivery())
+    delivery = Delivery()
+    board.select_acknowledge(((191 * MSS, 192 * MSS),), 190 * MSS, 200 * MSS, delivery)
+    assert delivery.octets == MSS, "with few ranges left, it is heard again"
+
+
 def test_sack_edges_inside_packets_cut_nothing() -> None:
     board = Scoreboard(MSS)
     send(board, 0, 10 * MSS)
