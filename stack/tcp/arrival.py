@@ -8,6 +8,7 @@ from stack.tcp import freebsd
 from stack.tcp.acknowledgment import acknowledge, acknowledge_late
 from stack.tcp.connection import Connection
 from stack.tcp.ecn import Feedback
+from stack.tcp.recovery import Phase
 from stack.tcp.segment import Segment
 from stack.tcp.state import MAY_RECEIVE, State
 from stack.tcp.urgent import Urgent
@@ -22,13 +23,20 @@ def segment_arrives(connection: Connection, segment: Segment) -> None:
     observer = connection.tcp.host.observer
     if observer is not None:
         observer.segment_received(connection, segment.sequence, segment.length, segment.flags)
+    batch = connection.tcp.batch
+    if batch is not None:
+        if _may_wait(connection, segment):
+            connection.waiting_ack = segment
+            batch[connection] = None
+            return
+        _take_waiting_ack(connection)
     if connection.state is State.SYN_SENT:
         _in_syn_sent(connection, segment)
     else:
         _in_synchronized_state(connection, segment)
     if connection.state is State.CLOSED:
         return
-    receiver, batch = connection.receiver, connection.tcp.batch
+    receiver = connection.receiver
     if receiver.ack_due and (receiver.out_of_order.starts or receiver.duplicate is not None):
         # Each of these ACKs counts, and its SACK blocks would find no room in a full segment (RFC 2018 4).
         connection.transmitter.send_ack()
@@ -42,6 +50,7 @@ def answer(connection: Connection) -> None:
     """After a segment, or several that came together: send what may be sent now and is due, tell the user."""
     if connection.state is State.CLOSED:
         return
+    _take_waiting_ack(connection)
     sender = connection.sender
     if connection.progress is not None:
         connection.progress.acknowledged(sender.snd_una)
@@ -56,6 +65,30 @@ def answer(connection: Connection) -> None:
     if connection.changed:
         connection.changed = False
         connection.notify()
+
+
+def _may_wait(connection: Connection, segment: Segment) -> bool:
+    """Of several ACKs in a batch that are nothing else, and come while nothing is amiss, the last says it all."""
+    sender, waiting = connection.sender, connection.waiting_ack
+    return (
+        not segment.length
+        and not segment.sack
+        and sender.snd_una < segment.acknowledgment <= sender.snd_nxt
+        and (waiting is None or waiting.acknowledgment <= segment.acknowledgment)
+        and sender.recovery.phase is Phase.OPEN
+        and sender.board.calm
+        and sender.tail_loss_probe.end is None
+        and connection.ecn.feedback is Feedback.NONE
+        and _is_as_predicted(connection, segment)
+    )
+
+
+def _take_waiting_ack(connection: Connection) -> None:
+    """Process what has waited for a later ACK."""
+    waiting = connection.waiting_ack
+    if waiting is not None:
+        connection.waiting_ack = None
+        _in_synchronized_state(connection, waiting)
 
 
 def _in_syn_sent(connection: Connection, segment: Segment) -> None:

@@ -100,6 +100,7 @@ class Connection:
         "timestamps",
         "traffic_class",
         "transmitter",
+        "waiting_ack",
         "window_scaling",
     )
 
@@ -168,6 +169,8 @@ class Connection:
         """SND.UP: the octet behind the urgent data (RFC 9293 3.8.5, RFC 6093); up to SND.UNA, there are none."""
         self.corked = False
         """TCP_CORK; see :meth:`cork`."""
+        self.waiting_ack: Segment | None = None
+        """An ACK that has not been processed, for in the same batch a later one may follow that says the same."""
         self.more = False
         """What is being sent goes on in the next call (MSG_MORE)."""
         self._pushed = iss

@@ -395,7 +395,10 @@ class Sender:
             if self.mtu_probing.active and not ends:
                 return self.mtu_probing.next_size(window)
             if self.largest > mss:
-                length = min(unsent, window, max(min(room, self._burst()), mss))
+                most = self._burst()
+                if unsent < most and self.connection.more and self.board.segments:
+                    return -1  # What the user sends next makes it longer; if not, the next ACK lets it go.
+                length = min(unsent, window, max(min(room, most), mss))
                 return length - length % mss
             return mss
         length = min(unsent, mss, window)

@@ -43,7 +43,7 @@ class Reply:
                 if not content:
                     raise EOFError("the resource has become shorter")
                 position += len(content)
-                await stream.send(data + content if data else content)
+                await stream.send(data + content if data else content, more=position < end)
                 data = b""
             await stream.send(data)
 

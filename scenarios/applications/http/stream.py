@@ -9,6 +9,7 @@ from scenarios.applications.http.bodies import Body, Sink
 from scenarios.applications.http.messages import HeadReader
 from stack.link import Buffer
 from stack.sockets.asynchronous import AsyncSocket
+from stack.sockets.socket import MSG_MORE
 
 
 class MessageStream:
@@ -48,12 +49,12 @@ class MessageStream:
             if not data:
                 body.end()
 
-    async def send(self, data: Buffer) -> None:
-        """Send all of ``data``."""
+    async def send(self, data: Buffer, *, more: bool = False) -> None:
+        """Send all of ``data``; ``more`` follows at once."""
         view = memoryview(data)
         while view:
             async with asyncio.timeout(self._patience):
-                taken = await self._connection.send(view)
+                taken = await self._connection.send(view, MSG_MORE if more else 0)
             view = view[taken:]
 
     async def _receive(self) -> bytes:
