@@ -18,7 +18,7 @@ from scenarios.problems import Problem, ScenarioError
 
 
 def run_script(
-    path: Path,
+    path: Path | str,
     profile: Profile | str | None = None,
     *,
     family: Family | None = None,
@@ -29,8 +29,10 @@ def run_script(
     """Play a script, over ``family`` unless it insists on another; None: IPv4. ``profile`` None: by its folder.
 
     ``symbols`` win over those of the script. ``lax``: the order and padding of TCP options do not matter. ``pcap`` is a
-    directory for a capture. Raises ScenarioError for a file that cannot be read or is no script.
+    directory for a capture, which is written whatever comes of the script. Raises ScenarioError for a file that cannot
+    be read or is no script, KeyError if there is no such profile.
     """
+    path = Path(path)
     if profile is None:
         profile = profile_for(path)
     elif isinstance(profile, str):
@@ -54,7 +56,9 @@ def run_script(
         capture = nullcontext() if pcap is None else create_pcapng(pcap / f"{path.stem}-{used.value}.pcapng")
         with capture as writer:
             interpreter = Interpreter(script, settings, profile, lax=lax, capture=writer)
-            interpreter.run()
+            end = _play(interpreter)
+        if end is not None:
+            raise end
     except ScenarioError:
         raise
     except UnsupportedError as missing:
@@ -78,6 +82,15 @@ def run_script(
         message = f"{type(error).__name__}: {error} at {frame.f_code.co_qualname}:{line}"
         return Result(name, used.value, Outcome.FAILED, 0, message, history=_history(interpreter))
     return Result(name, used.value, Outcome.PASSED)
+
+
+def _play(interpreter: Interpreter) -> Exception | None:
+    """What ended the script early, told and not raised: the capture of a failure is the one that is looked at."""
+    try:
+        interpreter.run()
+    except Exception as error:
+        return error
+    return None
 
 
 def _history(interpreter: Interpreter | None) -> tuple[str, ...]:

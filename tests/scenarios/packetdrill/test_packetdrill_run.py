@@ -257,6 +257,8 @@ def test_the_command_sums_up(tmp_path: Path) -> None:
     ]
     with (tmp_path / "pcap" / "good-ipv6.pcapng").open("rb") as file:
         assert len(list(read_pcapng(file))) == 3
+    with (tmp_path / "pcap" / "bad-ipv4.pcapng").open("rb") as file:
+        assert len(list(read_pcapng(file))) == 3  # of a failure, the capture is what one wants
 
 
 def test_exit_status(tmp_path: Path) -> None:
