@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,10 +15,12 @@ from scenarios.files import writing
 from scenarios.functions import importable
 from scenarios.loading import LoadedScenario, load_scenario
 from scenarios.metrics import FLOW_METRICS, LINK_METRICS
+from scenarios.problems import Problem, ScenarioError
 from scenarios.quantities import Value
 from scenarios.result import FlowOutcome, Result
 from scenarios.timeline import Timeline
 from scenarios.world import World
+from stack.tcp.congestion import find
 
 Tell: TypeAlias = Callable[[int, int], None]
 """Is told how much virtual time has passed, and how much there is at most (ns)."""
@@ -56,13 +60,30 @@ def run_scenario(
             world.start_traffic()
             end = scenario.model.duration
             report = None if progress is None else lambda now: progress(now, end)
-            simulation.run(until=end, progress=report)
+            with _congestion_of_ones_own(world):
+                simulation.run(until=end, progress=report)
             return judge(world, measure(world, seed))
+
+
+@contextmanager
+def _congestion_of_ones_own(world: World) -> Iterator[None]:
+    """What a ``module:Class`` raises in here is a mistake of its own: it becomes a ScenarioError with its line."""
+    try:
+        yield
+    except Exception as error:
+        chosen = {host.config.tcp.congestion for host in world.simulation.hosts.values()}
+        own = {inspect.getfile(find(name)): name for name in chosen if ":" in name}
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if (name := own.get(frame.filename)) is not None:
+                text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+                raise ScenarioError([Problem(world.scenario.file, f"`{name}` raised {text}")]) from error
+        raise
 
 
 def verify(scenario: LoadedScenario) -> None:
     """Build the scenario's world, and take it down again. Raises ScenarioError with what only shows there."""
-    World(scenario, scenario.model.seed).simulation.close()
+    with importable(scenario.directory):
+        World(scenario, scenario.model.seed).simulation.close()
 
 
 def measure(world: World, seed: int) -> Result:

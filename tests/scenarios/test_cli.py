@@ -171,6 +171,19 @@ def outside(*arguments: str | Path, stdout: str | None = None) -> subprocess.Com
         )
 
 
+def test_a_congestion_control_lies_beside_its_scenario(tmp_path: Path) -> None:
+    """It is found from wherever the command is called, by `check` and by `run`."""
+    example = ROOT / "scenarios" / "examples" / "own_congestion.yaml"
+    (tmp_path / "somebodys_own.py").write_text(example.with_suffix(".py").read_text())
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        example.read_text().replace("own_congestion:", "somebodys_own:").replace("8s", "200ms")
+    )
+    assert run("check", scenario).exit_code == 0
+    result = run("run", scenario, "--set", "expect={}", "--quiet")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["run", "s.yaml"], ["run", "s.yaml", "--json", "-", "--quiet"], ["check", "s.yaml"], ["schema"]],

@@ -240,3 +240,41 @@ def test_modules_beside_a_scenario_are_not_confused_with_anothers(tmp_path: Path
         result = run_scenario(folder / "s.yaml")
         assert result.flows["f"].metrics["complete"] is complete
     assert "own" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("own:Broken", r"^s.yaml: `own:Broken` raised ZeroDivisionError: .* \(own.py, line 7\)$"),
+        ("own:Nameless", r"^s.yaml:1:8: congestion: 'own:Nameless' has no name"),
+        ("bad:Control", r"^s.yaml:1:8: congestion: cannot load 'bad:Control': invalid syntax"),
+    ],
+)
+def test_mistakes_in_a_congestion_control_of_ones_own(write: Write, name: str, complaint: str) -> None:
+    write("def control(:", "bad.py")
+    write(
+        """\
+        from stack.tcp.congestion import CongestionControl
+
+        class Nameless(CongestionControl):
+            def reduced_window(self, now):
+                return self.cwnd // 2
+            def avoid_congestion(self, octets, now, rtt):
+                self.cwnd += octets // 0
+
+        class Broken(Nameless):
+            name = "broken"
+        """,
+        "own.py",
+    )
+    scenario = write(
+        f"""\
+        stack: {{tcp: {{congestion: "{name}"}}}}
+        topology:
+          nodes: {{a: {{kind: host}}, b: {{kind: host}}}}
+          links: {{wire: {{between: [a, b], forward: {{drop: {{match: tcp, nth: 20}}}}}}}}
+        traffic: {{f: {{kind: bulk, from: a, to: b, bytes: 300kB}}}}
+        """
+    )
+    with pytest.raises(ScenarioError, match=complaint):
+        run_scenario(scenario)

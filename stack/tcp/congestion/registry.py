@@ -33,11 +33,13 @@ def find(name: str) -> type[CongestionControl]:
         raise ConfigError(f"congestion must be one of {', '.join(ALGORITHMS)} or module:Class, not {name!r}")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module may raise anything
         raise ConfigError(f"congestion: cannot load {name!r}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, CongestionControl)):
         raise ConfigError(f"congestion: {name!r} is not a subclass of {CongestionControl.__qualname__}")
     missing = [method.__name__ for method in _TO_DEFINE if getattr(found, method.__name__) is method]
     if missing:
         raise ConfigError(f"congestion: {name!r} does not define {', '.join(missing)}")
+    if not isinstance(getattr(found, "name", None), str):
+        raise ConfigError(f"congestion: {name!r} has no name for TCP_CONGESTION to tell")
     return found
