@@ -3,7 +3,7 @@
 import pytest
 
 from stack.clock import MILLISECOND, SECOND
-from stack.config import HostConfig, NeighbourConfig
+from stack.config import MINUTE, HostConfig, NeighbourConfig
 from stack.internet.neighbours import Neighbour, State
 from stack.internet.protocol import ErrorKind
 from stack.wire.address import BROADCAST_MAC, multicast_mac, parse_mac, solicited_node
@@ -150,6 +150,30 @@ def test_silence_is_asked_three_times_then_the_sender_is_told(family: Family) ->
     ]
     assert lab.listener.reports[0].destination == family.station
     assert lab.sent() == []
+
+
+@both
+def test_how_often_and_how_fast_it_is_asked_are_knobs(family: Family) -> None:
+    lab = bench(
+        multicast_solicits=2, retrans_timer=100 * MILLISECOND, delay_first_probe=SECOND, unicast_solicits=1
+    )
+    send(lab, family)
+    lab.clock.advance(199 * MILLISECOND)
+    assert len(lab.sent()) == 2
+    assert neighbour(lab, family).state is State.INCOMPLETE
+    lab.clock.advance(MILLISECOND)
+    assert neighbour(lab, family).state is State.FAILED
+
+    lab = bench(retrans_timer=100 * MILLISECOND, delay_first_probe=SECOND, unicast_solicits=1)
+    reachable(lab, family)
+    lab.clock.advance(MINUTE)
+    send(lab, family)
+    assert neighbour(lab, family).state is State.DELAY
+    lab.clock.advance(SECOND)
+    assert neighbour(lab, family).state is State.PROBE
+    lab.clock.advance(100 * MILLISECOND)
+    assert [seen.payload for seen in lab.sent()].count(b"data") == 1
+    assert lab.interface.neighbours.get(family.station) is None
 
 
 @both
