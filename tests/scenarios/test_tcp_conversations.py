@@ -15,7 +15,7 @@ from scenarios.world import World
 from tests.properties.scenes import Scene, scenes
 from tests.properties.trial import TrialError, play
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 EXAMPLES = settings.default.max_examples if "HYPOTHESIS_PROFILE" in os.environ else 30
 """HYPOTHESIS_PROFILE=search plays thousands, and others every time."""
 
