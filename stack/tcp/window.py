@@ -24,7 +24,7 @@ class ReceiveWindow:
     """RCV.WND and its right edge, which only ever moves to the right, and the size of the buffer behind it."""
 
     __slots__ = (
-        "_config", "_copied", "_copied_round", "_round_began", "_round_start", "_rtt", "_rtt_edge", "_rtt_since",
+        "_config", "_copied", "_copied_round", "_round_began", "_rtt", "_rtt_edge", "_rtt_since",
         "_told", "_told_at", "_told_unread", "limit", "mss", "right_edge", "shift",
     )  # fmt: skip
 
@@ -43,7 +43,6 @@ class ReceiveWindow:
         self._copied = 0
         self._copied_round = 0
         self._round_began: int | None = None
-        self._round_start = 0
         self._rtt = 0
         self._rtt_since: int | None = None
         self._rtt_edge = 0
