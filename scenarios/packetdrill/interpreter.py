@@ -66,6 +66,8 @@ class Interpreter:
         self._shell = Shell(self._process, self._pause)
         self._code = Code()
         self._matcher = Matcher(settings, lax=lax, joined=profile.joined)
+        self.line = 0
+        """Where it is being played."""
         self._history: deque[tuple[LivePacket, Flow | None]] = deque(maxlen=_REMEMBERED)
 
     def _attach(self, capture: PcapngWriter | None) -> None:
@@ -96,6 +98,7 @@ class Interpreter:
         """Play the whole script. Raises MismatchError, UnsupportedError, ScenarioError."""
         try:
             for event in (*self._script.before, *self._script.events):
+                self.line = event.line
                 self._play(event)
             self._caller.finish()
         finally:

@@ -44,6 +44,8 @@ _MTU: Final = re.compile(r"mtu\b")
 _LENGTH: Final = re.compile(r"\(\s*(\d+)\s*\)")
 _NOT_A_CODE: Final = re.compile(r"(mtu|id)\b")
 
+_LARGEST: Final = 0xFFFF - 20 - 60
+"""Octets of data in one packet, whatever options it has; one that is expected may stand for several."""
 _LETTERS: Final = {
     "F": FIN, "S": SYN, "R": RST, "P": PSH, "U": URG, "E": ECE, "W": CWR, "A": AE, ".": ACK, "-": 0,
 }  # fmt: skip
@@ -61,10 +63,12 @@ class _PacketParser:
     def __init__(self, scanner: Scanner, symbols: Mapping[str, str]) -> None:
         self.scanner = scanner
         self.symbols = symbols
+        self.direction = Direction.OUTBOUND
 
     def packet(self) -> Packet:
-        direction = Direction.INBOUND if self.scanner.take_text("<") else Direction.OUTBOUND
-        if direction is Direction.OUTBOUND:
+        if self.scanner.take_text("<"):
+            self.direction = Direction.INBOUND
+        else:
             self.scanner.need_text(">")
         line = self.scanner.line
         encapsulation = self.scanner.take(_ENCAPSULATION)
@@ -74,7 +78,7 @@ class _PacketParser:
         body = self._body()
         if self.scanner.looks_at(_TRAILING_UDP):
             raise UnsupportedError(line, "TCP in UDP")
-        return Packet(direction, body, ip)
+        return Packet(self.direction, body, ip)
 
     def _ip_fields(self) -> IpFields:
         scanner = self.scanner
@@ -87,11 +91,11 @@ class _PacketParser:
                 if word in _ECN:
                     ecn = frozenset(_ECN[word])
                 elif word in ("tos", "class"):
-                    traffic_class = self._number()
+                    traffic_class = self._number(0xFF)
                 elif word in ("ttl", "hlim"):
-                    hop_limit = self._number()
+                    hop_limit = self._number(0xFF)
                 elif word == "flowlabel":
-                    flow_label = self._number()
+                    flow_label = self._number(0xFFFFF)
                 else:
                     scanner.refuse(f"`{word}` is no IP field; expected the end of them")
         return IpFields(ecn, traffic_class, hop_limit, flow_label)
@@ -110,7 +114,14 @@ class _PacketParser:
 
     def _udp(self) -> UdpDatagram:
         ports = self._ports()
-        return UdpDatagram(int(self.scanner.need(_LENGTH, "(length)").group(1)), ports)
+        return UdpDatagram(self._length(), ports)
+
+    def _length(self) -> int:
+        found = self.scanner.need(_LENGTH, "(length)")
+        length = int(found.group(1))
+        if self.direction is Direction.INBOUND and length > _LARGEST:
+            self.scanner.reject(found, "is more than a packet holds")
+        return length
 
     def _icmp(self) -> IcmpMessage:
         scanner = self.scanner
@@ -127,7 +138,7 @@ class _PacketParser:
             if scanner.take(_UDP):
                 quoted = self._udp()
             elif scanner.take(_RAW):
-                quoted = int(scanner.need(_LENGTH, "(length)").group(1))
+                quoted = self._length()
             else:
                 quoted = self._quoted_segment()
             scanner.need_text("]")
@@ -157,11 +168,13 @@ class _PacketParser:
         place = scanner.need(_SEQUENCE, "start:end(length)")
         sequence, length = int(place.group(1)), int(place.group(4))
         if (sequence + length) & 0xFFFFFFFF != int(place.group(3)):
-            scanner.refuse(f"{place.group()} does not add up before this")
+            scanner.reject(place, "does not add up")
+        if self.direction is Direction.INBOUND and length > _LARGEST:
+            scanner.reject(place, "is more than a packet holds")
         found = scanner.take(_ACKNOWLEDGMENT)
         acknowledgment = self._number() if found else None
-        window = self._number() if scanner.take(_WINDOW) else None
-        urgent = self._number() if scanner.take(_URGENT) else None
+        window = self._number(0xFFFF) if scanner.take(_WINDOW) else None
+        urgent = self._number(0xFFFF) if scanner.take(_URGENT) else None
         return TcpSegment(
             flags,
             sequence,
@@ -197,8 +210,10 @@ class _PacketParser:
         name = scanner.need(_OPTION_NAME, "a TCP option").group()
         if name in ("nop", "eol", "sackOK"):
             return Option(name)
-        if name in ("mss", "wscale"):
-            return Option(name, (self._number(),))
+        if name == "mss":
+            return Option(name, (self._number(0xFFFF),))
+        if name == "wscale":
+            return Option(name, (self._number(0xFF),))
         if name == "sack":
             edges: list[int] = []
             while block := scanner.take(_BLOCK):
@@ -220,7 +235,7 @@ class _PacketParser:
             values: list[int] = []
             while counter := scanner.take(_COUNTER):
                 counters.append(counter.group())
-                values.append(self._number())
+                values.append(self._number(0xFFFFFF))
             return Option(name, tuple(values), " ".join(counters))
         raise UnsupportedError(line, f"TCP option {name}")
 
@@ -235,10 +250,14 @@ class _PacketParser:
     def _word(self, word: str) -> str:
         return self.symbols.get(word, word)
 
-    def _number(self) -> int:
-        word = self.scanner.need(_NUMBER, "a number").group()
+    def _number(self, most: int = 0xFFFFFFFF) -> int:
+        found = self.scanner.need(_NUMBER, "a number")
+        word = found.group()
         text = self.symbols.get(word, word)
         try:
-            return int(text, 0) if text[:2].lower() == "0x" else int(text)
+            number = int(text, 0) if text[:2].lower() == "0x" else int(text)
         except ValueError:
             raise UnsupportedError(self.scanner.line, f"symbol {word}, which is not defined") from None
+        if number > most:
+            self.scanner.reject(found, f"is more than {most}")
+        return number

@@ -80,7 +80,8 @@ def run_script(
     ) as error:  # whatever the stack raises is its failure, and no reason to leave out other scripts
         *_, (frame, line) = walk_tb(error.__traceback__)
         message = f"{type(error).__name__}: {error} at {frame.f_code.co_qualname}:{line}"
-        return Result(name, used.value, Outcome.FAILED, 0, message, history=_history(interpreter))
+        event = 0 if interpreter is None else interpreter.line
+        return Result(name, used.value, Outcome.FAILED, event, message, history=_history(interpreter))
     return Result(name, used.value, Outcome.PASSED)
 
 

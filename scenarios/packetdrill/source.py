@@ -135,3 +135,9 @@ class Scanner:
         found = re.match(r"\S{1,20}", text[self.at :])
         found_text = f", not `{found.group()}`" if found else ", not the end of the script"
         self.source.refuse_line(line, message + found_text, column)
+
+    def reject(self, found: re.Match[str], message: str) -> NoReturn:
+        """Raise ScenarioError at what was taken, with ``message`` on it."""
+        before = self.source.text[: found.start()]
+        line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
+        self.source.refuse_line(line, f"`{found.group()}` {message}", column)

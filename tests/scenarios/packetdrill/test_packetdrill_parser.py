@@ -159,6 +159,24 @@ def test_a_length_that_does_not_add_up_is_a_mistake() -> None:
         segment("> . 1:11(9) ack 1")
 
 
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("< . 1:1(0) ack 1 win 65536", "`65536` is more than 65535"),
+        ("< S 0:0(0) win 5 <mss 99999>", "`99999` is more than 65535"),
+        ("< S 0:0(0) win 5 <wscale 256>", "`256` is more than 255"),
+        ("< (ttl 256) . 1:1(0) ack 1", "`256` is more than 255"),
+        ("< . 1:1(0) ack 4294967296", "`4294967296` is more than 4294967295"),
+        ("< . 1:70001(70000) ack 1", r"`1:70001\(70000\)` is more than a packet holds"),
+        ("< udp (70000)", r"`\(70000\)` is more than a packet holds"),
+    ],
+)
+def test_what_no_header_has_room_for_is_a_mistake(text: str, mistake: str) -> None:
+    with pytest.raises(ScenarioError, match=mistake):
+        packet(text)
+    assert packet("> . 1:70001(70000) ack 1"), "several packets may come for one that is expected"
+
+
 def test_ip_fields_in_brackets_and_parentheses() -> None:
     assert packet("< [ect0] . 1:1(0) ack 1 win 5").ip.ecn == {2}
     assert packet("> [ect01] . 1:1(0) ack 1").ip.ecn == {1, 2}

@@ -165,6 +165,7 @@ def test_what_the_stack_raises_is_a_failure(play, monkeypatch: pytest.MonkeyPatc
     result = play(ACCEPTED)
     assert result.outcome is Outcome.FAILED
     assert result.message.startswith("KeyError: 'oh' at ")
+    assert result.line == 7
 
 
 # --- unsupported ------------------------------------------------------------------------------------------------------
