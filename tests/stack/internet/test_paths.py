@@ -331,6 +331,17 @@ def test_a_learnt_mtu_is_forgotten_after_its_time(family: Family) -> None:
 
 
 @both
+def test_how_long_a_learnt_mtu_is_believed_is_a_knob(family: Family) -> None:
+    lab = routed(HostConfig(ip=IpConfig(path_mtu_expiry=2 * MINUTE)))
+    path = lab.host.path(family.remote)
+    path.learn_mtu(1300)
+    lab.clock.advance(2 * MINUTE - 1)
+    assert path.mtu == 1300
+    lab.clock.advance(1)
+    assert path.mtu == 1500
+
+
+@both
 def test_a_smaller_mtu_renews_the_time(family: Family) -> None:
     lab = routed()
     path = lab.host.path(family.remote)

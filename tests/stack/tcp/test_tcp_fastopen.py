@@ -16,7 +16,7 @@ from stack.tcp.state import State
 from stack.wire.address import parse_address
 from stack.wire.options import NO_OPERATION, Option
 from stack.wire.tcp import TcpOptions
-from tests.stack.tcp.scripted import PEER, PEER_PORT, PORT, Script, Sent
+from tests.stack.tcp.scripted import HOST, PEER, PEER_PORT, PORT, Script, Sent
 
 KEY = "a1a1a1a1b2b2b2b2c3c3c3c3d4d4d4d4"
 COOKIE = b"\x01\x23\x45\x67\x89\xab\xcd\xef"
@@ -428,6 +428,14 @@ def test_the_cache_is_bounded() -> None:
         opening = FastOpening(cache, host, 0, needs_cookie=True)
         opening.answered(TcpOptions(**asking(COOKIE)), 0, 0, retransmitted=False)
     assert [cache.has_cookie(host) for host in hosts] == [False, True, True]
+
+
+def test_the_bound_of_the_cache_is_a_knob() -> None:
+    cache = Script(fast_open_hosts=1).host.tcp.fast_open_cookies
+    for host in (PEER, HOST):
+        opening = FastOpening(cache, host, 0, needs_cookie=True)
+        opening.answered(TcpOptions(**asking(COOKIE)), 0, 0, retransmitted=False)
+    assert [cache.has_cookie(host) for host in (PEER, HOST)] == [False, True]
 
 
 def test_nops_align_the_option() -> None:

@@ -248,6 +248,16 @@ def test_a_path_that_became_slower_than_the_timeout_is_learnt() -> None:
     assert client.connection.sender.rtt.srtt > 700 * MILLISECOND
 
 
+def test_the_rto_of_a_first_syn_is_a_knob() -> None:
+    script = Script(initial_rto=300 * MILLISECOND)
+    script.connect()
+    script.learn_iss()
+    script.after(300 * MILLISECOND - 1)
+    script.expect_nothing()
+    script.after(1)
+    assert [segment.flags for segment in script.sent()] == ["S"]
+
+
 @pytest.mark.shows("RFC 6298 5.7")
 def test_the_rto_is_three_seconds_after_a_lost_syn() -> None:
     """RFC 6298 5.7."""

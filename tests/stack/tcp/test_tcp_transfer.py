@@ -517,6 +517,18 @@ def test_probes_of_a_shut_window_back_off_though_they_are_answered() -> None:
     assert len(gaps) >= 4
 
 
+def test_the_longest_time_between_two_probes_of_a_shut_window_is_a_knob() -> None:
+    script = Script(persist_max=2 * SECOND)
+    connection = script.accept(window=0)
+    connection.send(b"x")
+    script.after(20 * SECOND)
+    script.sent()
+    for _ in range(3):
+        script.after(2 * SECOND)
+        assert len(script.sent()) == 1
+        script.send(".", 1, 1, window=0)
+
+
 def test_a_shut_window_does_not_hold_a_connection_that_nobody_owns() -> None:
     """A peer that answers probes for ever would keep the buffer for ever (Linux tcp_orphan_retries)."""
     script = Script(max_rto=2 * SECOND)
