@@ -74,7 +74,7 @@ def _may_wait(connection: Connection, segment: Segment) -> bool:
         not segment.length
         and not segment.sack
         and sender.snd_una < segment.acknowledgment <= sender.snd_nxt
-        and (waiting is None or waiting.acknowledgment <= segment.acknowledgment)
+        and (waiting is None or waiting.acknowledgment < segment.acknowledgment)
         and sender.recovery.phase is Phase.OPEN
         and sender.board.calm
         and sender.tail_loss_probe.end is None

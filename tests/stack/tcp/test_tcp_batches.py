@@ -109,3 +109,29 @@ def test_several_connections_answer_each_for_itself() -> None:
             for number in range(2):
                 script.send(".", 1 + number * MSS, 1, bytes(MSS))
     assert [segment.ack for segment in script.sent()] == [1 + 2 * MSS] * 2
+
+
+def test_duplicates_among_them_are_counted_one_by_one() -> None:
+    """Three of them are a loss (RFC 5681 3.2), also if the peer has no SACK and they come with what they repeat."""
+    script = Script()
+    connection = script.accept(sack=False)
+    connection.send(bytes(10 * MSS))
+    script.sent()
+    with script.host.tcp.answering_once():
+        for _ in range(4):
+            script.send(".", 1, 1 + 2 * MSS)
+    assert script.sent()[0].sequence == 1 + 2 * MSS
+
+
+def test_an_ack_that_shuts_the_window_is_heeded() -> None:
+    """The last of several ACKs says how large the window is."""
+    script, connection = _established()
+    connection.send(bytes(40 * MSS))
+    flight = script.sent()
+    ends = [segment.sequence + segment.length for segment in flight]
+    with script.host.tcp.answering_once():
+        for end in ends[:-1]:
+            script.send(".", 1, end)
+        script.send(".", 1, ends[-1], window=0)
+    script.expect_nothing()
+    assert connection.sender.snd_wnd == 0
