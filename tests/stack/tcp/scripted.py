@@ -26,6 +26,7 @@ HOST = parse_address("10.0.0.2")
 PEER = parse_address("10.0.0.1")
 PORT, PEER_PORT = 80, 40000
 PEER_ISN = 0xFFFFFF00  # so that every test of some length crosses the wrap of the sequence numbers
+MSS = 1460
 LETTERS = {"S": SYN, "F": FIN, "R": RST, "P": PSH, ".": ACK, "E": ECE, "W": CWR, "A": AE}
 
 
@@ -195,3 +196,20 @@ class Script:
         self.send("S.", 0, 1, window=window, mss=mss, sack_permitted=sack, **syn)
         self.expect((".", 1, 0, 1))
         return connection
+
+
+def fly(script: Script, segments: int = 10, **accept: Any) -> Connection:
+    """A connection, and so many segments that were sent a round trip of 20 ms ago."""
+    connection = script.accept(**accept)
+    script.after(10 * MILLISECOND)
+    connection.send(bytes(segments * MSS))
+    script.sent()
+    script.after(20 * MILLISECOND)
+    return connection
+
+
+def ack(script: Script, acknowledgment: int, *blocks: tuple[int, int]) -> None:
+    """An ACK from the peer, with SACK blocks in our relative numbers."""
+    iss = script.iss or 0
+    wide = tuple(((iss + a) & 0xFFFFFFFF, (iss + b) & 0xFFFFFFFF) for a, b in blocks)
+    script.send(".", 1, acknowledgment, **({"sack": wide} if wide else {}))

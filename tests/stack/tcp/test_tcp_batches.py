@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from stack.tcp.connection import Connection
 from stack.tcp.state import State
-from tests.stack.tcp.scripted import Script
-
-MSS = 1460
+from tests.stack.tcp.scripted import MSS, Script
 
 
 def _established() -> tuple[Script, Connection]:

@@ -6,41 +6,24 @@ import pytest
 
 from stack.clock import MILLISECOND
 from stack.tcp.recovery import Phase
-from tests.stack.tcp.scripted import Script
-
-MSS = 1460
-
-
-def _fly(script: Script, segments: int = 10, **accept: object) -> object:
-    connection = script.accept(**accept)
-    script.after(10 * MILLISECOND)
-    connection.send(bytes(segments * MSS))
-    script.sent()
-    script.after(20 * MILLISECOND)
-    return connection
-
-
-def _ack(script: Script, ack: int, *blocks: tuple[int, int]) -> None:
-    iss = script.iss or 0
-    wide = tuple(((iss + a) & 0xFFFFFFFF, (iss + b) & 0xFFFFFFFF) for a, b in blocks)
-    script.send(".", 1, ack, **({"sack": wide} if wide else {}))
+from tests.stack.tcp.scripted import MSS, Script, ack, fly
 
 
 @pytest.mark.shows("RFC 8985 7.2", "RFC 8985 7.3", "RFC 8985 8")
 def test_the_lost_end_of_a_flight_is_probed_before_the_timer_has_to() -> None:
     """RFC 8985 7: after two round trips the last segment goes again, and its SACK shows what is missing before it."""
     script = Script()
-    connection = _fly(script, 10)
-    _ack(script, 1 + 7 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 7 * MSS)
     script.after(30 * MILLISECOND)
     script.expect_nothing()
     script.after(20 * MILLISECOND)
     script.expect(("P.", 1 + 9 * MSS, MSS, 1))
     script.after(20 * MILLISECOND)
-    _ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
     script.expect((".", 1 + 7 * MSS, MSS, 1))
     assert connection.sender.recovery.phase is Phase.RECOVERY
-    _ack(script, 1 + 8 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1 + 8 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
     script.expect((".", 1 + 8 * MSS, MSS, 1))
 
 
@@ -48,14 +31,14 @@ def test_the_lost_end_of_a_flight_is_probed_before_the_timer_has_to() -> None:
 def test_a_probe_that_repaired_a_loss_halves_the_window() -> None:
     """RFC 8985 7.4.2: the ACK goes beyond the probe, so the original was lost, and that was congestion."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 9 * MSS)
     cwnd = connection.sender.congestion.cwnd
     script.after(250 * MILLISECOND)
     script.expect(("P.", 1 + 9 * MSS, MSS, 1))
     connection.send(bytes(MSS))
     script.after(20 * MILLISECOND)
-    _ack(script, 1 + 11 * MSS)
+    ack(script, 1 + 11 * MSS)
     assert connection.sender.congestion.cwnd < cwnd
 
 
@@ -63,13 +46,13 @@ def test_a_probe_that_repaired_a_loss_halves_the_window() -> None:
 def test_a_probe_that_was_needless_costs_nothing() -> None:
     """A D-SACK for the probe: the original had arrived."""
     script = Script()
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 9 * MSS)
     cwnd = connection.sender.congestion.cwnd
     script.after(250 * MILLISECOND)
     script.expect(("P.", 1 + 9 * MSS, MSS, 1))
     script.after(20 * MILLISECOND)
-    _ack(script, 1 + 10 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1 + 10 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
     assert connection.sender.congestion.cwnd >= cwnd
     assert connection.sender.recovery.phase is Phase.OPEN
 
@@ -78,14 +61,14 @@ def test_a_probe_that_was_needless_costs_nothing() -> None:
 def test_a_duplicate_of_something_else_does_not_excuse_the_probe() -> None:
     """Only a D-SACK of what the probe carried says that original and probe have arrived."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 9 * MSS)
     cwnd = connection.sender.congestion.cwnd
     script.after(250 * MILLISECOND)
     connection.send(bytes(MSS))
     script.sent()
-    _ack(script, 1 + 10 * MSS, (1 + 7 * MSS, 1 + 8 * MSS))
-    _ack(script, 1 + 11 * MSS)
+    ack(script, 1 + 10 * MSS, (1 + 7 * MSS, 1 + 8 * MSS))
+    ack(script, 1 + 11 * MSS)
     assert connection.sender.congestion.cwnd < cwnd
 
 
@@ -93,15 +76,15 @@ def test_a_duplicate_of_something_else_does_not_excuse_the_probe() -> None:
 def test_without_d_sack_a_bare_duplicate_ack_excuses_the_probe() -> None:
     """Case 2."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10)
-    _ack(script, 1 + 9 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 9 * MSS)
     cwnd = connection.sender.congestion.cwnd
     script.after(250 * MILLISECOND)
-    _ack(script, 1 + 10 * MSS)
+    ack(script, 1 + 10 * MSS)
     connection.send(bytes(MSS))
     script.sent()
-    _ack(script, 1 + 10 * MSS)
-    _ack(script, 1 + 11 * MSS)
+    ack(script, 1 + 10 * MSS)
+    ack(script, 1 + 11 * MSS)
     assert connection.sender.congestion.cwnd >= cwnd
 
 
@@ -129,10 +112,10 @@ def test_a_flight_is_probed_while_a_mark_reduces_the_window() -> None:
 def test_a_second_probe_wants_a_measurement_first() -> None:
     """Otherwise probes could hide for ever that the round trip has become longer."""
     script = Script()
-    connection = _fly(script, 1)
+    connection = fly(script, 1)
     script.after(230 * MILLISECOND)
     script.expect(("P.", 1, MSS, 1))
-    _ack(script, 1 + MSS, (1, 1 + MSS))
+    ack(script, 1 + MSS, (1, 1 + MSS))
     connection.send(bytes(MSS))
     script.sent()
     before = connection.sender.rtt.samples
@@ -148,18 +131,18 @@ def test_a_second_probe_wants_a_measurement_first() -> None:
 def test_recovery_makes_a_probe_irrelevant() -> None:
     """One reduction for one loss, and not another for its probe."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10)
-    _ack(script, 1 + 7 * MSS)
+    connection = fly(script, 10)
+    ack(script, 1 + 7 * MSS)
     script.after(50 * MILLISECOND)
     script.sent()
     script.after(20 * MILLISECOND)
-    _ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1 + 7 * MSS, (1 + 9 * MSS, 1 + 10 * MSS))
     assert connection.sender.recovery.phase is Phase.RECOVERY
     ssthresh = connection.sender.congestion.ssthresh
     connection.send(bytes(5 * MSS))
-    _ack(script, 1 + 10 * MSS)
+    ack(script, 1 + 10 * MSS)
     script.sent()
     script.after(20 * MILLISECOND)
-    _ack(script, 1 + 12 * MSS)
+    ack(script, 1 + 12 * MSS)
     assert connection.sender.recovery.phase is Phase.OPEN
     assert connection.sender.congestion.ssthresh == ssthresh

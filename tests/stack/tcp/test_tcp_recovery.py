@@ -12,39 +12,22 @@ from stack.clock import MILLISECOND, SECOND
 from stack.tcp.recovery import Phase
 from stack.tcp.state import State
 from tests.stack.tcp.pair import Line, Pair, Stream
-from tests.stack.tcp.scripted import Script
-
-MSS = 1460
-
-
-def _fly(script: Script, segments: int = 10, **accept: object) -> object:
-    connection = script.accept(**accept)
-    script.after(10 * MILLISECOND)
-    connection.send(bytes(segments * MSS))
-    script.sent()
-    script.after(20 * MILLISECOND)
-    return connection
-
-
-def _ack(script: Script, ack: int, *blocks: tuple[int, int]) -> None:
-    iss = script.iss or 0
-    wide = tuple(((iss + a) & 0xFFFFFFFF, (iss + b) & 0xFFFFFFFF) for a, b in blocks)
-    script.send(".", 1, ack, **({"sack": wide} if wide else {}))
+from tests.stack.tcp.scripted import MSS, Script, ack, fly
 
 
 @pytest.mark.shows("RFC 5681 3.2-1", "RFC 6675 4", "RFC 6675 5", "RFC 2018 5", "RFC 5681 4.3", "RFC 9438 4.6")
 def test_three_sacked_segments_bring_the_lost_one_back() -> None:
     """RFC 6675: fast retransmit; CUBIC keeps seven tenths of the window."""
     script = Script()
-    connection = _fly(script)
-    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
-    _ack(script, 1, (1 + MSS, 1 + 3 * MSS))
+    connection = fly(script)
+    ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 3 * MSS))
     script.expect_nothing()
-    _ack(script, 1, (1 + MSS, 1 + 4 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 4 * MSS))
     script.expect((".", 1, MSS, 1))
     assert connection.sender.recovery.phase is Phase.RECOVERY
     assert connection.sender.congestion.ssthresh == 7 * MSS
-    _ack(script, 1 + 10 * MSS)
+    ack(script, 1 + 10 * MSS)
     assert connection.sender.recovery.phase is Phase.OPEN
     assert connection.sender.congestion.cwnd == 7 * MSS
 
@@ -52,12 +35,12 @@ def test_three_sacked_segments_bring_the_lost_one_back() -> None:
 @pytest.mark.shows("RFC 6675 5", "RFC 8985 6.2-1")
 def test_several_holes_are_filled_without_a_timeout() -> None:
     script = Script()
-    connection = _fly(script, 30)
+    connection = fly(script, 30)
     for last in (4, 5, 6, 7, 8, 9, 10):
-        _ack(script, 1, (1 + 3 * MSS, 1 + last * MSS))
+        ack(script, 1, (1 + 3 * MSS, 1 + last * MSS))
     resent = [segment.sequence for segment in script.sent() if segment.sequence < 1 + 10 * MSS]
     assert resent == [1, 1 + MSS, 1 + 2 * MSS]
-    _ack(script, 1 + 10 * MSS)
+    ack(script, 1 + 10 * MSS)
     assert connection.info().tcpi_total_retrans == 3
 
 
@@ -65,8 +48,8 @@ def test_several_holes_are_filled_without_a_timeout() -> None:
 def test_a_little_reordering_is_waited_for() -> None:
     """RFC 8985 6.2: a quarter of the round trip, before anything is taken for lost."""
     script = Script()
-    _fly(script, 10)
-    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    fly(script, 10)
+    ack(script, 1, (1 + MSS, 1 + 2 * MSS))
     script.after(4 * MILLISECOND)
     script.expect_nothing()
     script.after(2 * MILLISECOND)
@@ -77,17 +60,17 @@ def test_a_little_reordering_is_waited_for() -> None:
 def test_a_lost_retransmission_is_found_without_the_timer() -> None:
     """RFC 8985 2: what was sent after the retransmission has arrived, and it has not."""
     script = Script()
-    _fly(script, 30)
+    fly(script, 30)
     for last in (2, 3, 4):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
     assert 1 in [segment.sequence for segment in script.sent()]
     script.after(5 * MILLISECOND)
     for last in range(5, 11):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
     newest = script.sent()[-1].sequence
     assert newest > 10 * MSS, "new data after the retransmission"
     script.after(25 * MILLISECOND)
-    _ack(script, 1, (1 + MSS, newest + MSS))
+    ack(script, 1, (1 + MSS, newest + MSS))
     assert script.sent()[0].sequence == 1
 
 
@@ -95,14 +78,14 @@ def test_a_lost_retransmission_is_found_without_the_timer() -> None:
 def test_a_reduction_for_nothing_is_undone_by_dsack() -> None:
     """RFC 3708: every retransmission was reported as needless."""
     script = Script()
-    connection = _fly(script, 10)
+    connection = fly(script, 10)
     cwnd = connection.sender.congestion.cwnd
     for last in (2, 3, 4):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
     script.expect((".", 1, MSS, 1))
-    _ack(script, 1 + 6 * MSS)
+    ack(script, 1 + 6 * MSS)
     assert connection.sender.congestion.cwnd < cwnd
-    _ack(script, 1 + 10 * MSS, (1, 1 + MSS))
+    ack(script, 1 + 10 * MSS, (1, 1 + MSS))
     assert connection.sender.congestion.cwnd >= cwnd
     assert connection.sender.recovery.undone == 1
 
@@ -110,13 +93,13 @@ def test_a_reduction_for_nothing_is_undone_by_dsack() -> None:
 @pytest.mark.shows("RFC 2883 5")
 def test_it_is_undone_though_nothing_is_out_any_more() -> None:
     script = Script()
-    connection = _fly(script, 10)
+    connection = fly(script, 10)
     cwnd = connection.sender.congestion.cwnd
     for last in (2, 3, 4):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
-    _ack(script, 1 + 10 * MSS)
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
+    ack(script, 1 + 10 * MSS)
     assert connection.sender.congestion.cwnd < cwnd
-    _ack(script, 1 + 10 * MSS, (1, 1 + MSS))
+    ack(script, 1 + 10 * MSS, (1, 1 + MSS))
     assert connection.sender.congestion.cwnd >= cwnd
     assert connection.sender.recovery.undone == 1
 
@@ -141,7 +124,7 @@ def test_a_spurious_timeout_is_found_out_by_timestamps() -> None:
 def test_a_spurious_timeout_is_found_out_without_timestamps() -> None:
     """F-RTO with SACK (RFC 5682 3.1): after the timeout new data are tried, and what was sent only once arrives."""
     script = Script()
-    connection = _fly(script, 10)
+    connection = fly(script, 10)
     script.after(500 * MILLISECOND)
     script.sent()
     connection.send(bytes(5 * MSS))
@@ -166,7 +149,7 @@ def test_the_rate_is_reduced_in_proportion() -> None:
     script.after(20 * MILLISECOND)
     sent = []
     for last in range(2, 21):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
         sent.append(len(script.sent()))
     assert sum(sent) in (14, 15)
     assert max(sent[3:]) <= 1, "never a burst"
@@ -195,9 +178,9 @@ def test_limited_transmit_sends_new_data_on_the_first_duplicates() -> None:
     connection.send(bytes(20 * MSS))
     script.sent()
     script.after(20 * MILLISECOND)
-    _ack(script, 1, (1 + MSS, 1 + 2 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 2 * MSS))
     script.expect((".", 1 + 10 * MSS, MSS, 1))
-    _ack(script, 1, (1 + MSS, 1 + 3 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 3 * MSS))
     script.expect((".", 1 + 11 * MSS, MSS, 1))
 
 
@@ -205,7 +188,7 @@ def test_limited_transmit_sends_new_data_on_the_first_duplicates() -> None:
 def test_new_reno_without_sack() -> None:
     """RFC 6582: a partial ACK brings the next hole back at once."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10, sack=False)
+    connection = fly(script, 10, sack=False)
     for _ in range(3):
         script.send(".", 1, 1)
     script.expect((".", 1, MSS, 1))
@@ -221,7 +204,7 @@ def test_new_reno_without_sack() -> None:
 def test_duplicates_of_our_own_making_begin_no_recovery() -> None:
     """RFC 6582 3.2: only an ACK that covers more than ``recover`` makes duplicates count again."""
     script = Script(congestion="reno")
-    connection = _fly(script, 10, sack=False)
+    connection = fly(script, 10, sack=False)
     for _ in range(3):
         script.send(".", 1, 1)
     script.send(".", 1, 1 + 10 * MSS)
@@ -280,7 +263,7 @@ def test_the_rto_is_three_seconds_after_a_lost_syn() -> None:
 def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
     """RFC 6298 5.4 to 5.6."""
     script = Script(tail_loss_probe=False, mtu_probing="off")
-    connection = _fly(script)
+    connection = fly(script)
     script.sent()
     sent_at = []
     start = script.clock.now()
@@ -300,7 +283,7 @@ def test_a_timeout_retransmits_one_segment_and_doubles() -> None:
 @pytest.mark.shows("RFC 9293 MUST-19", "RFC 2525 2.2")
 def test_after_a_timeout_slow_start_sends_the_rest_again() -> None:
     script = Script()
-    connection = _fly(script)
+    connection = fly(script)
     script.after(SECOND)
     script.sent()
     script.send(".", 1, 1 + MSS)
@@ -313,8 +296,8 @@ def test_after_a_timeout_slow_start_sends_the_rest_again() -> None:
 def test_reneging_is_survived() -> None:
     """RFC 2018 8: what was SACKed may be taken back; the retransmission timer sends it again."""
     script = Script()
-    connection = _fly(script)
-    _ack(script, 1, (1 + MSS, 1 + 10 * MSS))
+    connection = fly(script)
+    ack(script, 1, (1 + MSS, 1 + 10 * MSS))
     script.expect((".", 1, MSS, 1))
     script.send(".", 1, 1 + MSS)
     script.after(2 * SECOND)
@@ -325,7 +308,7 @@ def test_reneging_is_survived() -> None:
 @pytest.mark.shows("RFC 9293 MUST-18", "RFC 6298 3")
 def test_karns_rule_keeps_retransmissions_out_of_the_rtt() -> None:
     script = Script()
-    connection = _fly(script)
+    connection = fly(script)
     srtt = connection.sender.rtt.srtt
     script.after(SECOND)
     script.send(".", 1, 1 + 10 * MSS)
@@ -350,7 +333,7 @@ def test_timestamps_tell_the_rtt_of_a_retransmission() -> None:
 def test_a_dead_peer_is_given_up() -> None:
     """R2 of RFC 9293 3.8.3."""
     script = Script(retries=3)
-    connection = _fly(script)
+    connection = fly(script)
     script.after(60 * SECOND)
     assert connection.state is State.CLOSED
     assert connection.take_error() == errno.ETIMEDOUT
@@ -362,7 +345,7 @@ def test_a_dead_peer_is_given_up() -> None:
 def test_the_user_timeout_is_kept() -> None:
     """RFC 5482."""
     script = Script(user_timeout=5 * SECOND)
-    connection = _fly(script)
+    connection = fly(script)
     script.after(4 * SECOND)
     assert connection.state is State.ESTABLISHED
     script.after(10 * SECOND)
@@ -371,10 +354,10 @@ def test_the_user_timeout_is_kept() -> None:
 
 def test_the_congestion_control_can_be_changed_under_way() -> None:
     script = Script()
-    connection = _fly(script)
+    connection = fly(script)
     connection.configure(replace(connection.config, congestion="reno"))
     for last in (2, 3, 4):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
     assert connection.sender.congestion.ssthresh == 5 * MSS
 
 
@@ -382,12 +365,12 @@ def test_the_congestion_control_can_be_changed_under_way() -> None:
 def test_what_an_overtaken_ack_has_sacked_is_not_sent_again() -> None:
     """The ACK for the third segment overtakes the one that SACKed the fifth; both are believed."""
     script = Script()
-    connection = _fly(script)
-    _ack(script, 1 + 3 * MSS)
+    connection = fly(script)
+    ack(script, 1 + 3 * MSS)
     script.sent()
-    _ack(script, 1, (1 + 4 * MSS, 1 + 5 * MSS))
+    ack(script, 1, (1 + 4 * MSS, 1 + 5 * MSS))
     assert connection.sender.board.sacked_bytes == MSS
-    _ack(script, 1 + 3 * MSS, (1 + 6 * MSS, 1 + 9 * MSS))
+    ack(script, 1 + 3 * MSS, (1 + 6 * MSS, 1 + 9 * MSS))
     assert [segment.sequence for segment in script.sent() if segment.sequence < 1 + 10 * MSS] == [
         1 + 3 * MSS,
         1 + 5 * MSS,
@@ -396,11 +379,11 @@ def test_what_an_overtaken_ack_has_sacked_is_not_sent_again() -> None:
 
 def test_an_overtaken_ack_without_news_changes_nothing() -> None:
     script = Script()
-    connection = _fly(script)
-    _ack(script, 1 + 3 * MSS)
+    connection = fly(script)
+    ack(script, 1 + 3 * MSS)
     script.sent()
     before = connection.info()
-    _ack(script, 1 + MSS, (1 + 2 * MSS, 1 + 3 * MSS))
+    ack(script, 1 + MSS, (1 + 2 * MSS, 1 + 3 * MSS))
     script.expect_nothing()
     assert connection.info() == replace(before, tcpi_segs_in=before.tcpi_segs_in + 1)
 
@@ -409,13 +392,13 @@ def test_an_overtaken_ack_without_news_changes_nothing() -> None:
 def test_the_round_trip_of_a_segment_that_overtook_holds_until_the_next_delivery() -> None:
     """RFC 8985 6.2, step 2: RACK.rtt is that of the latest delivery, not that of the latest transmission."""
     script = Script()
-    connection = _fly(script)
+    connection = fly(script)
     sent_at = script.clock.now() - 20 * MILLISECOND
-    _ack(script, 1, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1, (1 + 9 * MSS, 1 + 10 * MSS))
     least = connection.sender.rtt.minimum
     assert connection.sender.rack.deadline == sent_at + 20 * MILLISECOND + least // 4
     script.after(2 * MILLISECOND)
-    _ack(script, 1 + MSS, (1 + 9 * MSS, 1 + 10 * MSS))
+    ack(script, 1 + MSS, (1 + 9 * MSS, 1 + 10 * MSS))
     assert connection.sender.rack.deadline == sent_at + 22 * MILLISECOND + least // 4
 
 
@@ -426,12 +409,12 @@ def test_the_round_trip_of_a_segment_that_overtook_holds_until_the_next_delivery
 def test_sacks_of_what_was_sent_before_a_retransmission_put_the_timer_off() -> None:
     """It goes off an RTO after the last of them, so that recovery has the time that it needs."""
     script = Script(rack=False)
-    connection = _fly(script, 10)
+    connection = fly(script, 10)
     for last in (2, 3, 4):
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
     script.sent()
     script.after(100 * MILLISECOND)
-    _ack(script, 1, (1 + MSS, 1 + 5 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 5 * MSS))
     script.sent()
     script.after(connection.sender.rtt.rto - MILLISECOND)
     assert connection.sender.recovery.phase is Phase.RECOVERY
@@ -443,15 +426,15 @@ def test_sacks_of_what_was_sent_before_a_retransmission_put_the_timer_off() -> N
 def test_sacks_of_what_was_sent_later_do_not() -> None:
     """Without RACK nothing but the timer finds out that a retransmission was lost: new data must not hide it."""
     script = Script(rack=False)
-    connection = _fly(script, 10)
+    connection = fly(script, 10)
     connection.send(bytes(60 * MSS))
     script.sent()
-    _ack(script, 1, (1 + MSS, 1 + 10 * MSS))
+    ack(script, 1, (1 + MSS, 1 + 10 * MSS))
     script.sent()
     started = script.clock.now()
     for last in range(11, 40):
         script.after(20 * MILLISECOND)
-        _ack(script, 1, (1 + MSS, 1 + last * MSS))
+        ack(script, 1, (1 + MSS, 1 + last * MSS))
         script.sent()
         if connection.sender.recovery.phase is Phase.LOSS:
             break
