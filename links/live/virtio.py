@@ -6,8 +6,8 @@ from struct import Struct
 from typing import Final
 
 from stack.link import Buffer, Checksum, Frame
-from stack.wire.segmentation import transport_end
-from stack.wire.tcp import CWR
+from stack.wire.segmentation import is_tcp, transport_end
+from stack.wire.tcp import CWR, FLAGS_AT
 
 _HEADER: Final = Struct("=BBHHHH")
 """Flags, kind of segmentation, bytes of all headers, segment size, where the sum begins, and from there its field."""
@@ -24,8 +24,6 @@ _ECN: Final = 0x80
 """With either of TCP's: CWR is set, so that a device which would repeat it in each packet leaves the frame alone."""
 
 _FIELD_LENGTH: Final = 2
-_TCP_CHECKSUM_OFFSET: Final = 16
-_TCP_FLAGS_OFFSET: Final = 13
 _SMALL: Final = 2048
 """Bytes up to which a frame is cheaper to copy than to look at through a view."""
 
@@ -45,11 +43,11 @@ def header_of(frame: Frame, start: int) -> bytes:
     size = frame.segment_size
     if not size:
         return _HEADER.pack(_NEEDS_CHECKSUM, _WHOLE, 0, 0, transport, offset)
-    if offset != _TCP_CHECKSUM_OFFSET:
+    if not is_tcp(frame):
         kind = _UDP
     else:
         kind = _TCP_IPV4 if frame.head[start] >> 4 == 4 else _TCP_IPV6
-        if frame.head[transport + _TCP_FLAGS_OFFSET] & CWR:
+        if frame.head[transport + FLAGS_AT] & CWR:
             kind |= _ECN
     return _HEADER.pack(_NEEDS_CHECKSUM, kind, transport_end(frame), size, transport, offset)
 

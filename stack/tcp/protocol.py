@@ -33,7 +33,7 @@ from stack.wire.address import UNSPECIFIED_V4, UNSPECIFIED_V6, is_link_local
 from stack.wire.checksum import fold, ones_sum, pseudo_header_sum
 from stack.wire.errors import Malformed
 from stack.wire.protocols import TCP
-from stack.wire.tcp import ACK, FIN, RST, SYN, build_header
+from stack.wire.tcp import ACK, CHECKSUM_AT, FIN, MIN_HEADER_LENGTH, RST, SYN, build_header
 
 if TYPE_CHECKING:
     from stack.host import Host
@@ -44,8 +44,6 @@ Key = tuple[bytes, int, bytes, int]
 
 _ISN_TICK = 4_000
 """The clock of RFC 9293 3.4.1 ticks every 4 us."""
-_HEADER = 20
-_CHECKSUM_AT = 16
 
 
 class Tcp(Protocol):
@@ -391,13 +389,13 @@ class Tcp(Protocol):
             consumed = segment.length + bool(segment.flags & SYN) + bool(segment.flags & FIN)
             sequence, acknowledgment, flags = 0, segment.sequence + consumed, RST | ACK
         options = b"" if authentication is None else authentication.option()
-        checksum = pseudo_header_sum(local, remote, TCP, _HEADER + len(options))
+        checksum = pseudo_header_sum(local, remote, TCP, MIN_HEADER_LENGTH + len(options))
         header = build_header(
             local_port, remote_port, sequence & MASK, acknowledgment & MASK, flags, 0, checksum, 0, options
         )
         if authentication is not None:
             header = authentication.sign(header, b"", sequence)
-        path.send(TCP, header, source=local, checksum_at=_CHECKSUM_AT)
+        path.send(TCP, header, source=local, checksum_at=CHECKSUM_AT)
 
 
 def _answer_all(connections: Iterator[Connection]) -> None:

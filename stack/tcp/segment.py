@@ -9,6 +9,7 @@ from stack.link import Buffer
 from stack.tcp.sequence import MASK, widen
 from stack.wire.errors import Malformed
 from stack.wire.tcp import (
+    LENGTH_WITH_TIMESTAMPS,
     MIN_HEADER_LENGTH,
     NOP_NOP_TIMESTAMPS,
     SYN,
@@ -17,8 +18,6 @@ from stack.wire.tcp import (
     unpack_with_timestamps,
 )
 
-_WITH_TIMESTAMPS: Final = 32
-"""Bytes of a header with nothing but the option of two NOPs and timestamps."""
 _HALF: Final = 1 << 31
 
 NOT_ECT: Final = 0
@@ -67,7 +66,7 @@ class Segment:
         head, offset = packet.head, packet.offset
         payload = packet.payload
         size = packet.length - len(payload)
-        if size >= _WITH_TIMESTAMPS:
+        if size >= LENGTH_WITH_TIMESTAMPS:
             # Nearly all segments of nearly all connections (RFC 7323 appendix A).
             (
                 self.source_port,
@@ -98,7 +97,7 @@ class Segment:
             raise Malformed("tcp.truncated")
         self.flags = flags = bits & 0x1FF
         length = bits >> 10 & 0x3C
-        if length == _WITH_TIMESTAMPS <= size and marker == NOP_NOP_TIMESTAMPS and not flags & SYN:
+        if length == LENGTH_WITH_TIMESTAMPS <= size and marker == NOP_NOP_TIMESTAMPS and not flags & SYN:
             self.timestamp = timestamp
             self.timestamp_echo = echo
             self.sack = ()

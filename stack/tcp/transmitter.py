@@ -15,8 +15,11 @@ from stack.wire.checksum import pseudo_header_sum
 from stack.wire.protocols import TCP
 from stack.wire.tcp import (
     ACK,
+    CHECKSUM_AT,
     FIN,
+    LENGTH_WITH_TIMESTAMPS,
     MAX_OPTIONS_LENGTH,
+    MIN_HEADER_LENGTH,
     NOP_NOP_TIMESTAMPS,
     PSH,
     RST,
@@ -32,9 +35,6 @@ from stack.wire.tcp import (
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
-_HEADER = 20
-_HEADER_WITH_TIMESTAMPS = 32
-_CHECKSUM_AT = 16
 _TIMESTAMP_OPTION = 12
 _DEFAULT_MSS = {4: 536, 16: 1220}
 _IP_HEADER = {4: 20, 16: 40}
@@ -134,7 +134,7 @@ class Transmitter:
         if connection.snd_up > sequence:
             urgent = self._urgent_pointer(sequence)
             flags |= URG if urgent else 0
-        length = size + (_HEADER_WITH_TIMESTAMPS if options is None else _HEADER + len(options))
+        length = size + (LENGTH_WITH_TIMESTAMPS if options is None else MIN_HEADER_LENGTH + len(options))
         largest = length - size + segment_size if segment_size else length
         if largest > path.mtu - self._ip_header or not path.valid:
             # No way, or not in one piece: the retransmission finds the way that there is then.
@@ -174,7 +174,7 @@ class Transmitter:
             header,
             payload,
             source=connection.local,
-            checksum_at=_CHECKSUM_AT,
+            checksum_at=CHECKSUM_AT,
             hop_limit=connection.hop_limit,
             traffic_class=connection.traffic_class | codepoint,
             segment_size=segment_size,
@@ -233,7 +233,7 @@ class Transmitter:
         return min(mss or self.peer_mss, self._largest_segment(self.path.mtu))
 
     def _largest_segment(self, mtu: int) -> int:
-        largest = mtu - self._ip_header - _HEADER
+        largest = mtu - self._ip_header - MIN_HEADER_LENGTH
         return min(largest, 0xFFFF, self._connection.config.mss or 0xFFFF)
 
     @property
@@ -246,7 +246,7 @@ class Transmitter:
         whole = self._connection.authentication is not None or self._connection.ecn.counter is not None
         if whole or not path.offload.segmentation:
             return 0
-        return path.offload.segmentation - self._ip_header - _HEADER - MAX_OPTIONS_LENGTH
+        return path.offload.segmentation - self._ip_header - MIN_HEADER_LENGTH - MAX_OPTIONS_LENGTH
 
     def segment_size(self) -> int:
         """Eff.snd.MSS, without the options that every segment carries (RFC 9293 3.7.1, RFC 6691)."""

@@ -9,7 +9,8 @@ from typing import Final
 from stack.link import Checksum, Frame
 from stack.wire.checksum import fold
 from stack.wire.ipv6 import HEADER_LENGTH as IPV6_HEADER_LENGTH
-from stack.wire.tcp import CWR, FIN, PSH
+from stack.wire.tcp import CHECKSUM_AT, CWR, FIN, FLAGS_AT, PSH
+from stack.wire.udp import HEADER_LENGTH as UDP_HEADER_LENGTH
 
 _FIELD: Final = Struct("!H")
 _LONG: Final = Struct("!L")
@@ -22,10 +23,7 @@ _PAYLOAD_LENGTH_AT: Final = 4
 
 _SEQUENCE_AT: Final = 4
 _DATA_OFFSET_AT: Final = 12
-_FLAGS_AT: Final = 13
-_TCP_CHECKSUM_AT: Final = 16
 _UDP_LENGTH_AT: Final = 4
-_UDP_HEADER_LENGTH: Final = 8
 
 
 def segments(frame: Frame, start: int) -> Iterator[Frame]:
@@ -35,7 +33,7 @@ def segments(frame: Frame, start: int) -> Iterator[Frame]:
     (RFC 3168 6.1.2), and everything else is of all.
     """
     head, transport, size = frame.head, frame.transport, frame.segment_size
-    tcp = _is_tcp(frame)
+    tcp = is_tcp(frame)
     end = transport_end(frame)
     data = memoryview(frame.payload if frame.payload else memoryview(head)[end:])
     (whole_sum,) = _FIELD.unpack_from(head, frame.checksum_at)
@@ -48,11 +46,11 @@ def segments(frame: Frame, start: int) -> Iterator[Frame]:
             (sequence,) = _LONG.unpack_from(header, transport + _SEQUENCE_AT)
             _LONG.pack_into(header, transport + _SEQUENCE_AT, sequence + at & 0xFFFFFFFF)
             if at:
-                header[transport + _FLAGS_AT] &= ~CWR
+                header[transport + FLAGS_AT] &= ~CWR
             if at + size < len(data):
-                header[transport + _FLAGS_AT] &= ~(PSH | FIN)
+                header[transport + FLAGS_AT] &= ~(PSH | FIN)
         else:
-            _FIELD.pack_into(header, transport + _UDP_LENGTH_AT, _UDP_HEADER_LENGTH + len(piece))
+            _FIELD.pack_into(header, transport + _UDP_LENGTH_AT, UDP_HEADER_LENGTH + len(piece))
         _FIELD.pack_into(header, frame.checksum_at, fold(whole_sum + 0xFFFF * 2 - len(data) + len(piece)))
         yield Frame(bytes(header), piece, _PARTIAL, transport, frame.checksum_at)
 
@@ -60,12 +58,12 @@ def segments(frame: Frame, start: int) -> Iterator[Frame]:
 def transport_end(frame: Frame) -> int:
     """Where in its head, or beyond, the transport header of a super-segment ends."""
     at = frame.transport
-    return at + (frame.head[at + _DATA_OFFSET_AT] >> 4 << 2 if _is_tcp(frame) else _UDP_HEADER_LENGTH)
+    return at + (frame.head[at + _DATA_OFFSET_AT] >> 4 << 2 if is_tcp(frame) else UDP_HEADER_LENGTH)
 
 
-def _is_tcp(frame: Frame) -> bool:
+def is_tcp(frame: Frame) -> bool:
     """What else is cut into segments is UDP; each has its checksum elsewhere."""
-    return frame.checksum_at - frame.transport == _TCP_CHECKSUM_AT
+    return frame.checksum_at - frame.transport == CHECKSUM_AT
 
 
 def _set_ip_length(header: bytearray, start: int, transport: int, length: int, number: int) -> None:

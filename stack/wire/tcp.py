@@ -40,10 +40,14 @@ MIN_HEADER_LENGTH: Final = _HEADER.size
 MAX_OPTIONS_LENGTH: Final = 40
 CHECKSUM_AT: Final = 16
 """Where in the header the checksum is."""
+FLAGS_AT: Final = 13
+"""Where the low eight of the flags are."""
 
 unpack_header: Final = _HEADER.unpack_from
 """Ports, sequence and acknowledgment number, data offset and flags, window, checksum, urgent pointer."""
 _WITH_TIMESTAMPS: Final = Struct("!HHIIHHHHIII")
+LENGTH_WITH_TIMESTAMPS: Final = _WITH_TIMESTAMPS.size
+"""Of a header with nothing but the option of two NOPs and timestamps."""
 unpack_with_timestamps: Final = _WITH_TIMESTAMPS.unpack_from
 """The same, and what stands there if the options are two NOPs and timestamps: :data:`NOP_NOP_TIMESTAMPS` first."""
 pack_with_timestamps: Final = _WITH_TIMESTAMPS.pack
