@@ -104,15 +104,12 @@ def _take_predicted(sender: Sender, delivery: Delivery, before_flight: int, now:
         or sender.connection.ecn.feedback is not Feedback.NONE
     ):
         return False
-    segments, octets, congestion = delivery.segments, delivery.octets, sender.congestion
+    segments, octets = delivery.segments, delivery.octets
     rtt = now - segments[0].sent_at
     sender.rtt.sample(rtt, sender.snd_una, sender.snd_nxt, now)
     newest = segments[-1]
     sender.rack.delivered_in_order(newest, now)
-    if sender.cwnd_validation.may_grow(congestion):
-        congestion.acknowledged(octets, now, sender.rtt.srtt)
-    else:
-        congestion.application_limited()
+    _grow(sender, octets, now)
     sender.rate.segments += len(segments) if sender.largest == sender.mss else delivery.packets(sender.mss)
     sender.rate.segment_delivered(newest)
     _finish_sample(sender, octets, rtt, before_flight, 0, now)
@@ -214,7 +211,7 @@ def _recover(
     marked: bool,
 ) -> None:
     """Loss detection, recovery and congestion control hear of an ACK."""
-    recovery, congestion = sender.recovery, sender.congestion
+    recovery = sender.recovery
     if delivery.segments:
         sender.rack.delivered(delivery, now, None if echo is None else _age(sender, echo, now))
     at_once = recovery.acknowledged(
@@ -229,9 +226,15 @@ def _recover(
         marked=marked,
     )
     if advanced and recovery.may_grow:
-        if sender.cwnd_validation.may_grow(congestion):
-            congestion.acknowledged(delivery.octets, now, sender.rtt.srtt)
-        else:
-            congestion.application_limited()
+        _grow(sender, delivery.octets, now)
     if at_once:
         sender.retransmit_first(now)
+
+
+def _grow(sender: Sender, octets: int, now: int) -> None:
+    """The window grows by what was delivered, if it is what holds the sender back."""
+    congestion = sender.congestion
+    if sender.cwnd_validation.may_grow(congestion):
+        congestion.acknowledged(octets, now, sender.rtt.srtt)
+    else:
+        congestion.application_limited()

@@ -117,12 +117,12 @@ class Recovery:
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def sent_again(self, octets: int, timestamp: int | None) -> None:
-        """A segment has been retransmitted; ``timestamp`` is its TSval, unbounded."""
+    def sent_again(self, octets: int, packets: int, timestamp: int | None) -> None:
+        """A segment has been retransmitted, as so many packets; ``timestamp`` is its TSval, unbounded."""
         if self.reduction is not None:
             self.reduction.sent(octets)
-        # Each of the packets that it goes out as may be reported by a D-SACK.
-        self._undo_left = max(self._undo_left, 0) + max(packets_of(octets, self.congestion.mss), 1)
+        # Each of the packets may be reported by a D-SACK.
+        self._undo_left = max(self._undo_left, 0) + packets
         if self._first_echo is None:
             self._first_echo = timestamp
 

@@ -477,10 +477,11 @@ class Sender:
         board, recovery, timestamps = self.board, self.recovery, self.connection.timestamps
         flight = board.in_flight
         board.mark_retransmitted(segment, now)
-        self.segments_retransmitted += max(packets_of(segment.end - segment.start, self.mss), 1)
-        self.bytes_retransmitted += len(segment.payload)
         octets = segment.end - segment.start
-        recovery.sent_again(octets, None if timestamps is None else timestamps.value(now))
+        packets = max(packets_of(octets, self.mss), 1)
+        self.segments_retransmitted += packets
+        self.bytes_retransmitted += len(segment.payload)
+        recovery.sent_again(octets, packets, None if timestamps is None else timestamps.value(now))
         self._transmit(segment, flight, now, alone=False)
 
     def retransmit_first(self, now: int) -> None:
@@ -512,7 +513,7 @@ class Sender:
 
     def _is_blocked(self) -> bool:
         """Something waits, and no acknowledgment will come to set it free."""
-        return not self.board.segments and bool(self.queue.length or (self.closing and not self.fin_sent))
+        return not self.board.segments and self.has_business
 
     def probe_window(self) -> None:
         """A window probe comes from before SND.UNA, as in Linux, or carries the next octet."""
